@@ -1,0 +1,44 @@
+// Which routes a deploy adds, removes and would take from another function. Pure.
+
+import type { Manifest } from '../shared/manifest.js'
+import { parseRoute } from '../shared/route-pattern.js'
+
+export interface RouteChanges {
+  readonly added: readonly string[]
+  readonly removed: readonly string[]
+  readonly kept: readonly string[]
+  /** Routes that other functions have already. */
+  readonly conflicts: readonly { readonly route: string; readonly owner: string }[]
+}
+
+/** @param before the function's manifest so far, or null */
+export function routeChanges(
+  before: Manifest | null,
+  after: Manifest | null,
+  others: readonly Manifest[],
+): RouteChanges {
+  const old = shapesOf(before)
+  const now = shapesOf(after)
+  const owners = new Map<string, string>()
+  for (const other of others)
+    for (const shape of shapesOf(other).keys()) owners.set(shape, other.name)
+  return {
+    added: [...now].filter(([shape]) => !old.has(shape)).map(([, route]) => route),
+    removed: [...old].filter(([shape]) => !now.has(shape)).map(([, route]) => route),
+    kept: [...now].filter(([shape]) => old.has(shape)).map(([, route]) => route),
+    conflicts: [...now].flatMap(([shape, route]) => {
+      const owner = owners.get(shape)
+      return owner === undefined ? [] : [{ route, owner }]
+    }),
+  }
+}
+
+/** Routes by what they match: parameters' names make no difference. */
+function shapesOf(manifest: Manifest | null): Map<string, string> {
+  const shapes = new Map<string, string>()
+  for (const route of manifest?.routes ?? []) {
+    const { method, host, path } = parseRoute(route)
+    shapes.set(`${method} ${host ?? ''}${path.replaceAll(/:[^/]+/g, ':')}`, route)
+  }
+  return shapes
+}

@@ -1,0 +1,14 @@
+// Waits for the operator's word to end. The second one does not wait any more.
+
+/** Resolves at the first SIGINT or SIGTERM; the next one ends the process at once. */
+export function toldToStop(): Promise<void> {
+  return new Promise((resolve) => {
+    let isTold = false
+    const onSignal = () => {
+      if (isTold) process.exit(130)
+      isTold = true
+      resolve()
+    }
+    process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  })
+}

@@ -1,0 +1,359 @@
+// Who is calling: verifies the JSON Web Token of a request and remembers the answer. front/ asks
+// verifyCached first, in the same turn, and awaits verify only for a token that is new; what a
+// principal may do is not decided here. The algorithm is pinned by the configuration and by the
+// kind of key, never by the token: a public key is never tried as an HMAC secret.
+// A principal is remembered for five minutes at most and never past its token's exp, so a key
+// that was withdrawn from the key set stops working by itself.
+
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { readFile, stat } from 'node:fs/promises'
+import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose'
+import { createLocalJWKSet, createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { LRUCache } from 'lru-cache'
+
+export interface AuthConfig {
+  /** Of HS256, RS256, ES256 and EdDSA; a token signed with another one is refused. */
+  algorithms: readonly string[]
+  /** The value that `iss` must have. */
+  issuer?: string | undefined
+  /** The values of which `aud` must have one. */
+  audience?: string | readonly string[] | undefined
+  /** At most one of the next three. Without any, every token is refused. */
+  jwksFile?: string | undefined
+  jwksUrl?: string | undefined
+  /** A public key in PEM, or for HS256 a secret of 32 bytes or more. */
+  key?: string | undefined
+  /** At least 1. */
+  cacheMaxTokens: number
+  /** How far the clocks of issuer and gateway may be apart. */
+  clockToleranceMs: number
+  /** False also accepts a token without `exp`. Default true. */
+  requireExpiry?: boolean | undefined
+  now?: (() => number) | undefined
+}
+
+/** The verified caller. One object serves all requests with the same token: do not change it. */
+export interface Principal {
+  /** The `sub` claim. */
+  readonly subject: string | null
+  /** From `scope` and `scp`, each a list or a text with spaces. */
+  readonly scopes: ReadonlySet<string>
+  readonly claims: Readonly<Record<string, unknown>>
+  /** Infinity for a token without `exp`. */
+  readonly expiresAtMs: number
+}
+
+export type AuthFailureReason =
+  | 'missing'
+  | 'malformed'
+  | 'invalid'
+  | 'expired'
+  /** The gateway cannot get its keys: nothing is wrong with the token, and a retry may work. */
+  | 'keys_unavailable'
+
+/** Why a caller is not let in; the message may be sent to the client, the cause may not. */
+export class AuthFailure extends Error {
+  override name = 'AuthFailure'
+  readonly reason: AuthFailureReason
+
+  constructor(reason: AuthFailureReason, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.reason = reason
+  }
+}
+
+// Bounds the text that is hashed, kept in the cache and parsed; identity providers stay below 4 KiB.
+const MAX_TOKEN_CHARS = 8 * 1024
+// Finds a token's entry by the end of its signature, since hashing all its text would take most
+// of a lookup's time. 192 bits do not collide; the full text still decides.
+const CACHE_KEY_CHARS = 32
+const MAX_CACHE_AGE_MS = 5 * 60_000
+const FILE_CHECK_INTERVAL_MS = 1000
+
+/** @throws Error when the configuration contradicts itself or its key cannot be read. */
+export function createAuthenticator(config: AuthConfig): Authenticator {
+  for (const algorithm of config.algorithms) {
+    if (algorithm !== 'HS256' && !PUBLIC_KEY_ALGORITHMS.includes(algorithm)) {
+      throw new Error(`JWT algorithm "${algorithm}" is not one of HS256, RS256, ES256 and EdDSA.`)
+    }
+  }
+  const keys = keySource(config)
+  if (keys === undefined) return new Authenticator(config, [], undefined)
+  const algorithms = config.algorithms.filter((algorithm) => keys.algorithms.includes(algorithm))
+  if (algorithms.length === 0) {
+    throw new Error(
+      `The JWT key verifies ${keys.algorithms.join(', ')}, none of which is in the configured ` +
+        `algorithms (${config.algorithms.join(', ')}).`,
+    )
+  }
+  return new Authenticator(config, algorithms, keys.resolve)
+}
+
+interface CacheEntry {
+  token: string
+  principal: Principal
+  validUntilMs: number
+}
+
+export class Authenticator {
+  readonly #cache: LRUCache<string, CacheEntry>
+  readonly #verifying = new Map<string, Promise<Principal>>()
+  readonly #resolveKey: JWTVerifyGetKey | undefined
+  readonly #options: JWTVerifyOptions
+  readonly #now: () => number
+
+  constructor(config: AuthConfig, algorithms: string[], resolveKey: JWTVerifyGetKey | undefined) {
+    this.#cache = new LRUCache({ max: config.cacheMaxTokens })
+    this.#resolveKey = resolveKey
+    this.#now = config.now ?? Date.now
+    this.#options = { algorithms, clockTolerance: config.clockToleranceMs / 1000 }
+    if (config.issuer !== undefined) this.#options.issuer = config.issuer
+    if (config.audience !== undefined) this.#options.audience = [config.audience].flat()
+    if (config.requireExpiry !== false) this.#options.requiredClaims = ['exp']
+  }
+
+  /** The principal of a token that was verified a short while ago; costs well under 1 µs. */
+  verifyCached(authorization: string): Principal | undefined {
+    const token = bearerToken(authorization)
+    return token === undefined ? undefined : this.#lookUp(token)
+  }
+
+  /**
+   * @param authorization the Authorization header, or an empty string.
+   * @throws AuthFailure
+   */
+  async verify(authorization: string): Promise<Principal> {
+    const token = bearerToken(authorization)
+    if (token === undefined) throw notBearer(authorization)
+    if (token.length > MAX_TOKEN_CHARS) {
+      throw new AuthFailure('malformed', `The token is longer than ${MAX_TOKEN_CHARS} bytes.`)
+    }
+    const known = this.#lookUp(token) ?? this.#verifying.get(token)
+    if (known !== undefined) return known
+    const verifying = this.#verifyNew(token).finally(() => this.#verifying.delete(token))
+    this.#verifying.set(token, verifying)
+    return verifying
+  }
+
+  #lookUp(token: string): Principal | undefined {
+    const cacheKey = token.slice(-CACHE_KEY_CHARS)
+    const entry = this.#cache.get(cacheKey)
+    if (entry === undefined || entry.token !== token) return undefined
+    if (this.#now() < entry.validUntilMs) return entry.principal
+    this.#cache.delete(cacheKey)
+    return undefined
+  }
+
+  async #verifyNew(token: string): Promise<Principal> {
+    if (this.#resolveKey === undefined) {
+      throw new AuthFailure('invalid', 'No keys are configured on this gateway to verify a token.')
+    }
+    const nowMs = this.#now()
+    const options = { ...this.#options, currentDate: new Date(nowMs) }
+    let claims: JWTPayload
+    try {
+      claims = await verifiedClaims(token, this.#resolveKey, options)
+    } catch (error) {
+      throw explain(error, this.#options.algorithms ?? [])
+    }
+    const principal = principalOf(claims)
+    const validUntilMs = Math.min(principal.expiresAtMs, nowMs + MAX_CACHE_AGE_MS)
+    // Within the clock tolerance a token outlives its exp, but is then verified every time.
+    if (nowMs < validUntilMs) {
+      this.#cache.set(token.slice(-CACHE_KEY_CHARS), { token, principal, validUntilMs })
+    }
+    return principal
+  }
+}
+
+function bearerToken(authorization: string): string | undefined {
+  const isBearer = authorization.startsWith('Bearer ') || /^bearer /i.test(authorization)
+  if (!isBearer) return undefined
+  return authorization.slice('Bearer '.length).trim()
+}
+
+function notBearer(authorization: string): AuthFailure {
+  if (authorization.trim() === '') {
+    return new AuthFailure('missing', 'Send a token in the header "Authorization: Bearer <token>".')
+  }
+  return new AuthFailure('malformed', 'The Authorization header must read "Bearer <token>".')
+}
+
+async function verifiedClaims(
+  token: string,
+  resolveKey: JWTVerifyGetKey,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, resolveKey, options)).payload
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    // A token without a key id, while its issuer rotates keys: any of them may be the one.
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload
+      } catch (failure) {
+        if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
+  }
+}
+
+function principalOf(claims: JWTPayload): Principal {
+  return Object.freeze({
+    subject: typeof claims.sub === 'string' ? claims.sub : null,
+    scopes: new Set([...scopesIn(claims.scope), ...scopesIn(claims.scp)]),
+    claims,
+    expiresAtMs: claims.exp === undefined ? Number.POSITIVE_INFINITY : claims.exp * 1000,
+  })
+}
+
+function scopesIn(claim: unknown): string[] {
+  if (typeof claim === 'string') return claim.split(' ').filter((scope) => scope !== '')
+  return Array.isArray(claim) ? claim.filter((scope) => typeof scope === 'string') : []
+}
+
+function explain(error: unknown, algorithms: readonly string[]): AuthFailure {
+  if (error instanceof AuthFailure) return error
+  const fail = (reason: AuthFailureReason, message: string) =>
+    new AuthFailure(reason, message, { cause: error })
+  if (error instanceof errors.JWTExpired) {
+    return fail('expired', 'The token has expired: get a new one.')
+  }
+  if (error instanceof errors.JWTClaimValidationFailed) return fail('invalid', claimFault(error))
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) {
+    return fail('malformed', 'The token is not a signed JSON Web Token in compact form.')
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) {
+    return fail('invalid', `The token must be signed with ${algorithms.join(' or ')}.`)
+  }
+  if (error instanceof errors.JWKSNoMatchingKey) {
+    return fail('invalid', 'The token is signed with a key that this gateway does not have.')
+  }
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return fail(
+      'invalid',
+      'The signature is wrong: the token was changed or signed by another key.',
+    )
+  }
+  return fail('invalid', 'The token could not be verified: get a new one from its issuer.')
+}
+
+function claimFault({ claim, reason }: errors.JWTClaimValidationFailed): string {
+  if (reason === 'missing') return `The token needs the claim "${claim}", which it does not have.`
+  if (reason === 'invalid') return `The token's claim "${claim}" must be a number.`
+  if (claim === 'nbf') return 'The token is not valid yet: wait, or check the clock of its issuer.'
+  return `The token's claim "${claim}" has a value that this gateway does not accept.`
+}
+
+interface KeySource {
+  /** What this kind of key can verify at all. */
+  algorithms: readonly string[]
+  resolve: JWTVerifyGetKey
+}
+
+const PUBLIC_KEY_ALGORITHMS = ['RS256', 'ES256', 'EdDSA']
+
+function keySource({ key, jwksFile, jwksUrl, now }: AuthConfig): KeySource | undefined {
+  if ([key, jwksFile, jwksUrl].filter((source) => source !== undefined).length > 1) {
+    throw new Error('Set only one of a JWT key, a JWKS file and a JWKS URL.')
+  }
+  if (key !== undefined) return staticKey(key)
+  if (jwksFile !== undefined) {
+    const file = new JwksFile(jwksFile, now ?? Date.now)
+    return keySet(async (header, token) => (await file.keys())(header, token))
+  }
+  if (jwksUrl !== undefined) {
+    return keySet(createRemoteJWKSet(new URL(jwksUrl), { cacheMaxAge: MAX_CACHE_AGE_MS }))
+  }
+  return undefined
+}
+
+function staticKey(text: string): KeySource {
+  if (!text.trimStart().startsWith('-----BEGIN')) {
+    const secret = new TextEncoder().encode(text)
+    // RFC 7518, 3.2: the secret is at least as long as the hash.
+    if (secret.length < 32) throw new Error('A JWT secret for HS256 needs 32 bytes or more.')
+    if (/^\s*\{/.test(text)) throw new Error('The JWT key is JSON: put key sets in a JWKS file.')
+    return { algorithms: ['HS256'], resolve: () => secret }
+  }
+  if (text.includes('PRIVATE KEY')) {
+    throw new Error('The JWT key is a private key: give the gateway only the public one.')
+  }
+  const publicKey = createPublicKey(text)
+  return { algorithms: [algorithmOf(publicKey)], resolve: () => publicKey }
+}
+
+function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
+  if (asymmetricKeyType === 'ed25519') return 'EdDSA'
+  if (asymmetricKeyType === 'ec' && asymmetricKeyDetails?.namedCurve === 'prime256v1') {
+    return 'ES256'
+  }
+  if (asymmetricKeyType === 'rsa' && asymmetricKeyDetails!.modulusLength! >= 2048) return 'RS256'
+  throw new Error('The JWT key must be RSA of 2048 bits or more, EC on P-256, or Ed25519.')
+}
+
+function keySet(resolve: JWTVerifyGetKey): KeySource {
+  return {
+    algorithms: PUBLIC_KEY_ALGORITHMS,
+    async resolve(header, token) {
+      try {
+        return await resolve(header, token)
+      } catch (error) {
+        const isAnswer =
+          error instanceof errors.JWKSNoMatchingKey ||
+          error instanceof errors.JWKSMultipleMatchingKeys
+        if (isAnswer) throw error
+        const message = 'The gateway cannot get the keys that verify tokens: try again later.'
+        throw new AuthFailure('keys_unavailable', message, { cause: error })
+      }
+    },
+  }
+}
+
+/** A key set on disk, read again when it changes. Replace it by rename, as with any live file. */
+class JwksFile {
+  readonly #path: string
+  readonly #now: () => number
+  #keys: JWTVerifyGetKey | undefined
+  #readStamp = ''
+  #checkedAtMs = Number.NEGATIVE_INFINITY
+  #checking: Promise<JWTVerifyGetKey> | undefined
+
+  constructor(path: string, now: () => number) {
+    this.#path = path
+    this.#now = now
+  }
+
+  async keys(): Promise<JWTVerifyGetKey> {
+    const sinceCheckMs = this.#now() - this.#checkedAtMs
+    const isRecent = sinceCheckMs >= 0 && sinceCheckMs < FILE_CHECK_INTERVAL_MS
+    if (isRecent && this.#keys !== undefined) return this.#keys
+    this.#checking ??= this.#check().finally(() => {
+      this.#checking = undefined
+    })
+    return this.#checking
+  }
+
+  async #check(): Promise<JWTVerifyGetKey> {
+    const { mtimeMs, size, ino } = await stat(this.#path)
+    const stamp = `${mtimeMs} ${size} ${ino}`
+    if (stamp === this.#readStamp && this.#keys !== undefined) return this.#checked(this.#keys)
+    try {
+      const keys = createLocalJWKSet(JSON.parse(await readFile(this.#path, 'utf8')))
+      this.#readStamp = stamp
+      return this.#checked(keys)
+    } catch (error) {
+      // Caught while it is being written: the keys of before serve until the next check.
+      if (this.#keys === undefined) throw error
+      return this.#checked(this.#keys)
+    }
+  }
+
+  #checked(keys: JWTVerifyGetKey): JWTVerifyGetKey {
+    this.#keys = keys
+    this.#checkedAtMs = this.#now()
+    return keys
+  }
+}

@@ -1,0 +1,39 @@
+// What the one who starts an invocation hears of it. Exactly one of onReply, onEnd and onError is the
+// last; nothing comes after it, nor after `Invocation.cancel`.
+
+import type { CallError } from '../../shared/errors.js'
+import type { FlatHeaders, WirePrincipal } from '../../shared/frame.js'
+
+/** What is known of a call before its body. */
+export interface CallHead {
+  readonly functionName: string
+  readonly callId: string
+  /** Total time in milliseconds, from the moment a runner has the call; null: unlimited. */
+  readonly timeoutMs: number | null
+  readonly method: string
+  /** Path and query. */
+  readonly url: string
+  readonly params: Readonly<Record<string, string>> | null
+  readonly headers: FlatHeaders
+  readonly principal: WirePrincipal | null
+  /** Calls that share it share one place in the queue's turn. */
+  readonly fairnessKey: string
+}
+
+export interface AnswerHandler {
+  /** A whole answer. `body` is valid during the call only. */
+  onReply(status: number, headers: FlatHeaders, body: Uint8Array): void
+  /** The beginning of an answer whose body follows. */
+  onHead(status: number, headers: FlatHeaders): void
+  /**
+   * A piece of the body, valid during the call only. Call `Invocation.consumed` with its length when it
+   * has left, now or later: that is what lets the runner send more.
+   */
+  onBody(bytes: Uint8Array): void
+  /** The body is complete. */
+  onEnd(): void
+  /** The call failed; after `onHead`, the answer breaks off. */
+  onError(error: CallError): void
+  /** The request body may be written again, after `Invocation.write` has returned false. */
+  onDrain(): void
+}

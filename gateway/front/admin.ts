@@ -1,0 +1,59 @@
+// The admin port: health for orchestrators, the fleet for operators. No authentication, so it listens on
+// loopback unless told otherwise.
+
+import type { HttpResponse, us_listen_socket } from 'uWebSockets.js'
+import { PortTaken } from './http.js'
+import type { Uws } from './uws.js'
+
+export interface AdminSources {
+  /** Null when the gateway can serve calls, otherwise why it cannot. */
+  readonly whyNotReady: () => string | null
+  /** The answer of /fleet. */
+  readonly fleet: () => unknown
+}
+
+export interface AdminServer {
+  readonly port: number
+  close(): void
+}
+
+/** Listens; throws PortTaken. */
+export async function serveAdmin(
+  uws: Uws,
+  sources: AdminSources,
+  host: string,
+  port: number,
+): Promise<AdminServer> {
+  const app = uws.App()
+  app.get('/healthz', (res) => sendJson(res, '200 OK', { status: 'ok' }))
+  app.get('/readyz', (res) => {
+    const reason = sources.whyNotReady()
+    if (reason === null) sendJson(res, '200 OK', { status: 'ready' })
+    else sendJson(res, '503 Service Unavailable', { status: 'not ready', reason })
+  })
+  app.get('/fleet', (res) => sendJson(res, '200 OK', sources.fleet()))
+  app.any('/*', (res) =>
+    sendJson(res, '404 Not Found', { paths: ['/healthz', '/readyz', '/fleet'] }),
+  )
+  const socket = await new Promise<us_listen_socket>((resolve, reject) => {
+    app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (listening) => {
+      if (listening) resolve(listening)
+      else
+        reject(
+          new PortTaken(
+            `Admin port ${port} on ${host} is taken, or may not be used. Stop what listens there, or choose another with --admin-port.`,
+          ),
+        )
+    })
+  })
+  return { port: uws.us_socket_local_port(socket), close: () => void app.close() }
+}
+
+function sendJson(res: HttpResponse, status: string, value: unknown): void {
+  res.cork(() => {
+    res
+      .writeStatus(status)
+      .writeHeader('content-type', 'application/json')
+      .end(JSON.stringify(value))
+  })
+}

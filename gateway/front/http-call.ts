@@ -1,0 +1,263 @@
+// One request, from its head to the last byte of its answer: joins the client's socket to an invocation.
+// Owns the body until the invocation starts, and tells the invocation when the client leaves.
+//
+//   deciding ──start──▶ collecting ──▶ dispatched ──▶ over
+//      └────────────────────┴── refuse, client gone ──▶ over
+//
+// A body that is small or of unknown length is collected first, as far as it is there in this turn of the
+// event loop or fits the initial credit: it then travels inside its CALL, and a client that sends a small
+// body slowly holds no slot meanwhile. A large one is streamed.
+
+import type { HttpResponse } from 'uWebSockets.js'
+import type { Logger } from 'pino'
+import { CallError } from '../../shared/errors.js'
+import {
+  type FlatHeaders,
+  INITIAL_BODY_CREDIT_BYTES,
+  type WirePrincipal,
+} from '../../shared/frame.js'
+import type { AnswerHandler } from '../dispatch/answer-handler.js'
+import type { Dispatcher } from '../dispatch/dispatcher.js'
+import type { Invocation } from '../dispatch/invocation.js'
+import type { RouteTarget } from '../functions.js'
+import type { RequestHead } from './http.js'
+import { problemOf } from './problem.js'
+import { ResponseWriter } from './response-writer.js'
+
+type CallState = 'deciding' | 'collecting' | 'dispatched' | 'over'
+
+interface Route {
+  readonly target: RouteTarget
+  readonly params: Readonly<Record<string, string>>
+  readonly principal: WirePrincipal | null
+}
+
+export class HttpCall implements AnswerHandler {
+  readonly #res: HttpResponse
+  readonly #head: RequestHead
+  readonly #callId: string
+  readonly #dispatcher: Dispatcher
+  readonly #log: Logger
+  readonly #writer: ResponseWriter
+  readonly #startedMs = performance.now()
+  #state: CallState = 'deciding'
+  #route: Route | null = null
+  #invocation: Invocation | null = null
+  #failureCode: string | undefined
+
+  // The body before the invocation starts.
+  #collected: Uint8Array[] = []
+  #bodyBytes = 0
+  #isBodyWhole: boolean
+  #isPaused = false
+
+  /** `res` is watched from here on: for the client's leaving, and for its body. */
+  constructor(
+    res: HttpResponse,
+    head: RequestHead,
+    callId: string,
+    { dispatcher, log }: { dispatcher: Dispatcher; log: Logger },
+  ) {
+    this.#res = res
+    this.#head = head
+    this.#callId = callId
+    this.#dispatcher = dispatcher
+    this.#log = log
+    this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', (bytes) =>
+      this.#invocation?.consumed(bytes),
+    )
+    this.#isBodyWhole = head.framing === null
+    res.onAborted(() => this.#onClientGone())
+    if (!this.#isBodyWhole)
+      res.onData((chunk, isLast) => this.#onData(new Uint8Array(chunk), isLast))
+  }
+
+  /** The route is found and the caller may use it. */
+  start(
+    target: RouteTarget,
+    params: Readonly<Record<string, string>>,
+    principal: WirePrincipal | null,
+  ): void {
+    if (this.#state !== 'deciding') return
+    this.#route = { target, params, principal }
+    const { maxBodyBytes } = target
+    const framing = this.#head.framing as { bytes: number | null } | null
+    const declaredBytes = framing?.bytes ?? null
+    if (maxBodyBytes !== null && Math.max(declaredBytes ?? 0, this.#bodyBytes) > maxBodyBytes) {
+      return this.#refuseTooLarge(maxBodyBytes)
+    }
+    this.#state = 'collecting'
+    if (this.#isBodyWhole || (declaredBytes ?? 0) > INITIAL_BODY_CREDIT_BYTES)
+      return this.#dispatch()
+    // Of unknown length: what has come by the end of this turn goes with the call, the rest follows.
+    if (declaredBytes === null) setImmediate(() => this.#dispatch())
+  }
+
+  /** Answers with an error instead of calling. */
+  refuse(
+    error: CallError,
+    how: { readonly headers?: readonly string[]; readonly closesConnection?: boolean } = {},
+  ): void {
+    if (this.#state !== 'deciding' && this.#state !== 'collecting') return
+    const problem = problemOf(error, this.#callId, how.headers)
+    this.#failureCode = error.code
+    this.#writer.whole(problem.status, problem.headers, problem.body, how.closesConnection)
+    this.#finish()
+  }
+
+  // ---- the answer ----------------------------------------------------------------------------------
+
+  onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
+    this.#resume()
+    this.#writer.whole(status, headers, body)
+    this.#finish()
+  }
+
+  onHead(status: number, headers: FlatHeaders): void {
+    this.#writer.begin(status, headers)
+  }
+
+  onBody(bytes: Uint8Array): void {
+    // A HEAD's body is dropped here, where it costs the client nothing.
+    if (this.#writer.isDone) this.#invocation?.consumed(bytes.length)
+    else this.#writer.write(bytes)
+  }
+
+  onEnd(): void {
+    this.#resume()
+    this.#writer.end()
+    this.#finish()
+  }
+
+  onError(error: CallError): void {
+    this.#resume()
+    this.#failureCode = error.code
+    if (this.#writer.hasBegun) this.#writer.breakOff()
+    else {
+      const problem = problemOf(error, this.#callId)
+      this.#writer.whole(problem.status, problem.headers, problem.body)
+    }
+    this.#finish()
+  }
+
+  onDrain(): void {
+    this.#resume()
+  }
+
+  // ---- the body --------------------------------------------------------------------------------------
+
+  #onData(chunk: Uint8Array, isLast: boolean): void {
+    this.#bodyBytes += chunk.length
+    this.#isBodyWhole = isLast
+    if (this.#state === 'over') return
+    const maxBodyBytes = this.#route?.target.maxBodyBytes ?? null
+    if (maxBodyBytes !== null && this.#bodyBytes > maxBodyBytes)
+      return this.#refuseTooLarge(maxBodyBytes)
+    if (this.#state === 'dispatched') return this.#forward(chunk, isLast)
+    if (chunk.length > 0) this.#collected.push(chunk.slice())
+    if (this.#state === 'collecting') {
+      if (isLast || this.#bodyBytes > INITIAL_BODY_CREDIT_BYTES) this.#dispatch()
+    } else if (!isLast) this.#pause()
+  }
+
+  #forward(chunk: Uint8Array, isLast: boolean): void {
+    const invocation = this.#invocation!
+    const hasRoom = chunk.length === 0 || invocation.write(chunk)
+    if (isLast) invocation.end()
+    else if (!hasRoom) this.#pause()
+  }
+
+  #dispatch(): void {
+    if (this.#state !== 'collecting') return
+    this.#state = 'dispatched'
+    const { target, params, principal } = this.#route!
+    const head = this.#head
+    const body =
+      this.#collected.length <= 1 ? (this.#collected[0] ?? null) : Buffer.concat(this.#collected)
+    this.#collected = []
+    this.#invocation = this.#dispatcher.start(
+      {
+        functionName: target.functionName,
+        callId: this.#callId,
+        timeoutMs: target.timeoutMs,
+        method: head.method,
+        url: head.url,
+        params,
+        headers: head.headers,
+        principal,
+        fairnessKey: principal?.subject ?? '',
+      },
+      body,
+      !this.#isBodyWhole,
+      this,
+    )
+    this.#resume()
+  }
+
+  /**
+   * Too large, known in advance or found while counting. The rest is not read: the connection is closed
+   * after the answer.
+   */
+  #refuseTooLarge(maxBodyBytes: number): void {
+    const error = new CallError(
+      'payload_too_large',
+      `The body may have ${maxBodyBytes} bytes at most.`,
+    )
+    if (this.#state === 'dispatched') {
+      this.#invocation?.cancel()
+      if (this.#writer.hasBegun) {
+        this.#failureCode = error.code
+        this.#writer.breakOff()
+        return this.#finish()
+      }
+      this.#state = 'collecting'
+    }
+    this.refuse(error, { closesConnection: true })
+  }
+
+  #pause(): void {
+    if (this.#isPaused || this.#writer.isDone) return
+    this.#isPaused = true
+    this.#res.pause()
+  }
+
+  // Also before the last write: what is left of the body is read then, and dropped, so that the
+  // connection can carry the next request. After it the response must not be touched.
+  #resume(): void {
+    if (!this.#isPaused || this.#writer.isDone) return
+    this.#isPaused = false
+    this.#res.resume()
+  }
+
+  // ---- the end ---------------------------------------------------------------------------------------
+
+  #onClientGone(): void {
+    this.#writer.abandon()
+    if (this.#state === 'over') return
+    this.#failureCode = 'cancelled'
+    this.#invocation?.cancel()
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.#state = 'over'
+    this.#collected = []
+    const level = this.#failureCode === 'internal' ? 'error' : 'info'
+    this.#log[level](
+      {
+        callId: this.#callId,
+        method: this.#head.method,
+        // Without the query: it may hold what a log must not.
+        path: this.#head.path,
+        function: this.#route?.target.functionName,
+        subject: this.#route?.principal?.subject ?? undefined,
+        status: this.#failureCode === 'cancelled' ? 499 : this.#writer.status,
+        code: this.#failureCode,
+        durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
+        requestBytes: this.#bodyBytes,
+        responseBytes: this.#writer.bodyBytes,
+      },
+      'call',
+    )
+  }
+}

@@ -1,0 +1,218 @@
+// Writes one answer to one client: the only place that knows uWebSockets.js' rules of writing. After
+// `abandon` (the client has left) nothing is written any more.
+//
+//   idle ──whole──▶ done          idle ──begin──▶ streaming ──end──▶ done
+//                                                     └──breakOff──▶ done
+//
+// A body of known length goes through `tryEnd`, which keeps its Content-Length; any other is chunked.
+// Both say when the client's socket is full; `onSent` tells the bytes that have left our hands.
+
+import type { HttpResponse } from 'uWebSockets.js'
+import { STATUS_CODES } from 'node:http'
+import type { FlatHeaders } from '../../shared/frame.js'
+
+const STATUS_LINES = new Map(
+  Object.entries(STATUS_CODES).map(([status, text]) => [Number(status), `${status} ${text}`]),
+)
+
+/** The engine writes these itself. */
+const OURS = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'date'])
+
+type WriterState = 'idle' | 'streaming' | 'done'
+
+export class ResponseWriter {
+  readonly #res: HttpResponse
+  readonly #callId: string
+  readonly #isHead: boolean
+  readonly #onSent: (bytes: number) => void
+  #state: WriterState = 'idle'
+  #status = 0
+  /** Bytes given to `write` that the client's socket has not taken yet. */
+  #unsentBytes = 0
+  #sentBytes = 0
+  /** Of a body of known length. */
+  #totalBytes: number | null = null
+  #waiting: Uint8Array[] = []
+
+  /** @param onSent called with bytes of `write` that have been taken over by the socket */
+  constructor(res: HttpResponse, callId: string, isHead: boolean, onSent: (bytes: number) => void) {
+    this.#res = res
+    this.#callId = callId
+    this.#isHead = isHead
+    this.#onSent = onSent
+  }
+
+  get hasBegun(): boolean {
+    return this.#state !== 'idle'
+  }
+
+  get isDone(): boolean {
+    return this.#state === 'done'
+  }
+
+  get status(): number {
+    return this.#status
+  }
+
+  /** Bytes of the body that were written. */
+  get bodyBytes(): number {
+    return this.#sentBytes
+  }
+
+  /** A whole answer. */
+  whole(
+    status: number,
+    headers: FlatHeaders,
+    body: Uint8Array | string,
+    closesConnection = false,
+  ): void {
+    if (this.#state !== 'idle') return
+    this.#state = 'done'
+    const res = this.#res
+    res.cork(() => {
+      this.#writeHead(status, headers)
+      if (this.#isHead || isBodiless(status)) {
+        res.endWithoutBody(this.#reportedLength(status, headers, body.length), closesConnection)
+      } else {
+        this.#sentBytes = body.length
+        res.end(body, closesConnection)
+      }
+    })
+  }
+
+  /** The beginning of an answer whose body follows in `write`. */
+  begin(status: number, headers: FlatHeaders): void {
+    if (this.#state !== 'idle') return
+    const res = this.#res
+    if (this.#isHead || isBodiless(status)) {
+      this.#state = 'done'
+      res.cork(() => {
+        this.#writeHead(status, headers)
+        res.endWithoutBody(this.#reportedLength(status, headers, undefined))
+      })
+      return
+    }
+    this.#state = 'streaming'
+    this.#totalBytes = contentLengthOf(headers)
+    res.onWritable((offset) => this.#onWritable(offset))
+    res.cork(() => this.#writeHead(status, headers))
+    // The head leaves before the first byte of the body is there.
+    if (this.#totalBytes === null) res.cork(() => res.write(''))
+  }
+
+  /** A piece of the body; may be reused on return. */
+  write(bytes: Uint8Array): void {
+    if (this.#state !== 'streaming' || bytes.length === 0) return
+    this.#sentBytes += bytes.length
+    this.#unsentBytes += bytes.length
+    if (this.#totalBytes !== null) {
+      if (this.#waiting.length > 0) this.#waiting.push(bytes.slice())
+      else this.#tryEnd(bytes)
+      return
+    }
+    let hasRoom = false
+    this.#res.cork(() => {
+      hasRoom = this.#res.write(bytes)
+    })
+    if (hasRoom) this.#reportSent()
+  }
+
+  /** The body is complete. */
+  end(): void {
+    if (this.#state !== 'streaming') return
+    if (this.#totalBytes !== null) {
+      // `tryEnd` ends the answer with its last byte; an empty one has none.
+      if (this.#totalBytes > 0) return
+      this.#state = 'done'
+      this.#res.cork(() => this.#res.end())
+      return
+    }
+    this.#state = 'done'
+    this.#res.cork(() => this.#res.end())
+  }
+
+  /** The answer cannot be completed: the client must see it as broken, so the connection goes. */
+  breakOff(): void {
+    if (this.#state !== 'streaming') return
+    this.#state = 'done'
+    this.#waiting = []
+    this.#res.close()
+  }
+
+  /** The client has left. */
+  abandon(): void {
+    this.#state = 'done'
+    this.#waiting = []
+  }
+
+  #writeHead(status: number, headers: FlatHeaders): void {
+    this.#status = status
+    const res = this.#res
+    if (status !== 200) res.writeStatus(STATUS_LINES.get(status) ?? `${status} Unknown`)
+    for (let index = 0; index < headers.length; index += 2) {
+      const name = headers[index]!
+      if (!OURS.has(name)) res.writeHeader(name, headers[index + 1]!)
+    }
+    res.writeHeader('x-call-id', this.#callId)
+  }
+
+  #reportedLength(
+    status: number,
+    headers: FlatHeaders,
+    bodyBytes: number | undefined,
+  ): number | undefined {
+    if (status === 204 || status === 304) return undefined
+    return contentLengthOf(headers) ?? bodyBytes
+  }
+
+  /** Sends what the socket takes, keeps the rest. */
+  #tryEnd(bytes: Uint8Array): boolean {
+    const res = this.#res
+    const total = this.#totalBytes!
+    const before = res.getWriteOffset()
+    let isTaken = false
+    let isDone = false
+    res.cork(() => {
+      ;[isTaken, isDone] = res.tryEnd(bytes, total)
+    })
+    if (isDone) {
+      this.#state = 'done'
+      this.#reportSent()
+      return true
+    }
+    if (isTaken) {
+      if (this.#waiting.length === 0) this.#reportSent()
+      return true
+    }
+    const taken = res.getWriteOffset() - before
+    this.#waiting.unshift(bytes.slice(taken))
+    return false
+  }
+
+  #onWritable(_offset: number): boolean {
+    if (this.#state === 'done') return true
+    while (this.#waiting.length > 0) {
+      if (!this.#tryEnd(this.#waiting.shift()!)) return false
+      if (this.isDone) return true
+    }
+    this.#reportSent()
+    return true
+  }
+
+  #reportSent(): void {
+    const bytes = this.#unsentBytes
+    this.#unsentBytes = 0
+    if (bytes > 0) this.#onSent(bytes)
+  }
+}
+
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 304
+}
+
+function contentLengthOf(headers: FlatHeaders): number | null {
+  const at = headers.indexOf('content-length')
+  if (at === -1 || at % 2 !== 0) return null
+  const bytes = Number(headers[at + 1])
+  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : null
+}

@@ -1,0 +1,90 @@
+// The functions that this gateway knows, as the registry tells it, and the routes that lead to them.
+// A deploy swaps the whole table between two requests.
+
+import type { Logger } from 'pino'
+import type { Manifest } from '../shared/manifest.js'
+import type { Registry } from '../shared/registry.js'
+import { parseRoute } from '../shared/route-pattern.js'
+import { type RouteEntry, type RouteMatch, RouteTable } from './routes.js'
+
+/** Where a route leads: the manifest, read once for every request that comes. */
+export interface RouteTarget {
+  readonly functionName: string
+  readonly isPublic: boolean
+  /** All of them are needed. */
+  readonly scopes: readonly string[]
+  readonly timeoutMs: number | null
+  readonly maxBodyBytes: number | null
+}
+
+export class Functions {
+  readonly #log: Logger
+  #manifests: ReadonlyMap<string, Manifest> = new Map()
+  #table: RouteTable<RouteTarget> = RouteTable.build<RouteTarget>([])
+  #stop: () => void = () => {}
+
+  private constructor(log: Logger) {
+    this.#log = log
+  }
+
+  /** Resolves when the registry has been read once. */
+  static async watch(registry: Registry, log: Logger): Promise<Functions> {
+    const functions = new Functions(log)
+    functions.#stop = await registry.watch({
+      onChange: (manifests) => functions.#onChange(manifests),
+      onUnreadable: (name, error) =>
+        log.error(
+          { function: name },
+          `manifest cannot be read, its routes are gone: ${error.message}`,
+        ),
+    })
+    return functions
+  }
+
+  get manifests(): ReadonlyMap<string, Manifest> {
+    return this.#manifests
+  }
+
+  match(method: string, host: string, path: string): RouteMatch<RouteTarget> {
+    return this.#table.match(method, host, path)
+  }
+
+  close(): void {
+    this.#stop()
+  }
+
+  #onChange(manifests: ReadonlyMap<string, Manifest>): void {
+    this.#manifests = manifests
+    // By name, so that every gateway settles a conflict alike.
+    const names = [...manifests.keys()].sort()
+    this.#table = RouteTable.build(names.flatMap((name) => this.#entriesOf(manifests.get(name)!)))
+    for (const { route, kept, refused } of this.#table.conflicts) {
+      this.#log.warn(
+        { route, function: kept.functionName, ignored: refused.functionName },
+        'two functions claim one route',
+      )
+    }
+    this.#log.info({ functions: names.length }, 'routes changed')
+  }
+
+  #entriesOf(manifest: Manifest): RouteEntry<RouteTarget>[] {
+    const target: RouteTarget = {
+      functionName: manifest.name,
+      isPublic: manifest.auth === 'public',
+      scopes: manifest.auth === 'public' ? [] : manifest.auth.scopes,
+      timeoutMs: manifest.timeoutMs,
+      maxBodyBytes: manifest.maxBodyBytes,
+    }
+    return manifest.routes.flatMap((route) => {
+      try {
+        return [{ ...parseRoute(route), target }]
+      } catch (error) {
+        this.#log.error(
+          { function: manifest.name, route },
+          `route left out: ${(error as Error).message}`,
+        )
+        return []
+      }
+    })
+  }
+}

@@ -1,0 +1,122 @@
+// The gateway: wiring only. NATS -> registry and dispatcher -> public port and admin port.
+//
+// Its life:  starting -> ready -> draining (takes no new connections, finishes its calls) -> closed.
+
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { GatewayConfig } from '../shared/config.js'
+import { connectNats, type NatsBus } from '../shared/nats.js'
+import { Registry } from '../shared/registry.js'
+import { subjectsIn } from '../shared/subjects.js'
+import { type Authenticator, createAuthenticator } from './auth.js'
+import { Dispatcher } from './dispatch/dispatcher.js'
+import { fleetStatus } from './fleet-status.js'
+import { serveAdmin } from './front/admin.js'
+import { servePublic } from './front/http.js'
+import { loadUws } from './front/uws.js'
+import { Functions } from './functions.js'
+
+export interface Gateway {
+  /** `http://host:port` of the public port, with the port that was really taken. */
+  readonly url: string
+  readonly adminUrl: string
+  /** Finishes the calls that are in flight, for `drainMs` at most, and closes. Idempotent. */
+  close(): Promise<void>
+}
+
+/** How often the end of the last call is looked for while draining. */
+const DRAIN_POLL_MS = 20
+
+/** Throws NatsUnreachable, RegistryUnavailable, PortTaken or UwsUnavailable: each one sentence. */
+export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
+  const uws = await loadUws({ maxHeaderBytes: config.maxHeaderBytes })
+  const authenticator = await openAuthenticator(config, log)
+  const bus = await connectNats(config, 'callgate gateway')
+  const closers: (() => unknown)[] = [() => bus.close()]
+  const closeAll = async () => {
+    for (const close of closers.reverse()) await close()
+  }
+  try {
+    const subjects = subjectsIn(config.namespace)
+    const registry = await Registry.open(bus, subjects, { replicas: config.registryReplicas })
+    const functions = await Functions.watch(registry, log)
+    closers.push(() => functions.close())
+    const dispatcher = new Dispatcher({ ...config, bus, subjects, log })
+    closers.push(() => dispatcher.close())
+    logConnection(bus, log)
+
+    let isDraining = false
+    const admin = await serveAdmin(
+      uws,
+      {
+        whyNotReady: () =>
+          isDraining ? 'draining' : bus.isConnected ? null : 'the connection to NATS is lost',
+        fleet: () => fleetStatus(functions.manifests, dispatcher),
+      },
+      config.adminHost,
+      config.adminPort,
+    )
+    closers.push(() => admin.close())
+    const front = { functions, authenticator, dispatcher, log }
+    const server = await servePublic(uws, front, config.host, config.port)
+    closers.push(() => server.close())
+
+    const url = `http://${hostOf(config.host)}:${server.port}`
+    const adminUrl = `http://${hostOf(config.adminHost)}:${admin.port}`
+    log.info({ url, adminUrl, gateway: dispatcher.callerId }, 'gateway listening')
+
+    const drain = async () => {
+      isDraining = true
+      server.stopListening()
+      const untilMs = performance.now() + config.drainMs
+      while (dispatcher.inFlight > 0 && performance.now() < untilMs) await delay(DRAIN_POLL_MS)
+      await closeAll()
+      log.info('gateway closed')
+    }
+    let closing: Promise<void> | undefined
+    return {
+      url,
+      adminUrl,
+      close() {
+        closing ??= drain()
+        return closing
+      },
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function openAuthenticator(config: GatewayConfig, log: Logger): Promise<Authenticator> {
+  const { jwksFile, jwksUrl, jwtKeyFile } = config
+  if (jwksFile === undefined && jwksUrl === undefined && jwtKeyFile === undefined) {
+    log.warn(
+      'no keys to verify tokens with: only public routes will answer. Set CALLGATE_JWKS_FILE, CALLGATE_JWKS_URL or CALLGATE_JWT_KEY_FILE.',
+    )
+  }
+  return createAuthenticator({
+    algorithms: config.algorithms,
+    issuer: config.issuer,
+    audience: config.audience,
+    jwksFile,
+    jwksUrl,
+    key: jwtKeyFile === undefined ? undefined : await readFile(jwtKeyFile, 'utf8'),
+    cacheMaxTokens: config.tokenCacheSize,
+    clockToleranceMs: config.clockToleranceMs,
+  })
+}
+
+function logConnection(bus: NatsBus, log: Logger): void {
+  bus.onConnection((isConnected) => {
+    if (isConnected) log.info('connection to NATS is back')
+    else log.error('connection to NATS is lost: calls in flight end, new ones wait in their queues')
+  })
+}
+
+/** An address that a client can be pointed at. */
+function hostOf(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}

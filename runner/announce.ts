@@ -1,0 +1,75 @@
+// Tells everybody that this runner is there: when it is ready, once a second, when asked, and at its end.
+
+import { hostname } from 'node:os'
+import {
+  ANNOUNCE_INTERVAL_MS,
+  type Announcement,
+  encodeAnnouncement,
+} from '../shared/announcement.js'
+import type { Bus } from '../shared/bus.js'
+import { PROTOCOL_VERSION } from '../shared/frame.js'
+import type { Subjects } from '../shared/subjects.js'
+
+export interface AnnouncerOptions {
+  readonly bus: Bus
+  readonly subjects: Subjects
+  readonly runnerId: string
+  readonly functionName: string
+  /** Read anew for every announcement. */
+  readonly load: () => { readonly slots: number; readonly busyBy: Record<string, number> }
+}
+
+export class Announcer {
+  readonly #options: AnnouncerOptions
+  readonly #startedAt = new Date().toISOString()
+  readonly #timer: NodeJS.Timeout
+  readonly #stops: (() => void)[]
+  #state: Announcement['state'] = 'ready'
+
+  /** Announces the runner as ready: its inbox must be open by now. */
+  constructor(options: AnnouncerOptions) {
+    const { bus, subjects } = options
+    this.#options = options
+    this.#timer = setInterval(() => this.announce(), ANNOUNCE_INTERVAL_MS)
+    this.#stops = [
+      bus.subscribe(subjects.discover, () => this.announce()),
+      bus.onConnection((isConnected) => {
+        if (isConnected) this.announce()
+      }),
+    ]
+    this.announce()
+  }
+
+  announce(): void {
+    const { bus, subjects, runnerId, functionName, load } = this.#options
+    const { slots, busyBy } = load()
+    bus.publish(
+      subjects.announce(functionName, runnerId),
+      encodeAnnouncement({
+        protocol: PROTOCOL_VERSION,
+        runner: runnerId,
+        function: functionName,
+        state: this.#state,
+        slots,
+        busyBy,
+        host: hostname(),
+        pid: process.pid,
+        startedAt: this.#startedAt,
+      }),
+    )
+  }
+
+  /** Finishes what it has and takes nothing more. */
+  drain(): void {
+    this.#state = 'draining'
+    this.announce()
+  }
+
+  /** The last word. */
+  close(): void {
+    clearInterval(this.#timer)
+    this.#state = 'gone'
+    this.announce()
+    for (const stop of this.#stops) stop()
+  }
+}

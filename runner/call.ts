@@ -1,0 +1,176 @@
+// One invocation in its runner, from the CALL to the last frame. Owns the slot's hold, the deadline and
+// the grace period; all of them end in `#settle`, which runs once, when the function has settled.
+
+import type { Logger } from 'pino'
+import type { CreditBudget } from '../shared/credit.js'
+import { CallError, type ErrorCode, isErrorCode } from '../shared/errors.js'
+import { type CallFrame, type ErrorFrame, FRAME } from '../shared/frame.js'
+import type { Outbox } from '../shared/outbox.js'
+import { RunnerCallContext } from './call-context.js'
+import type { DefinedFunction, PublicError } from './define-function.js'
+import { serveFetch } from './fetch-form.js'
+import { Reply } from './reply.js'
+import { RequestBody } from './request-body.js'
+import { serveRun } from './run-form.js'
+import type { SlotHold } from './slots.js'
+
+export interface CallEnvironment {
+  readonly definition: DefinedFunction
+  readonly model: unknown
+  readonly log: Logger
+  readonly budget: CreditBudget
+  readonly maxBodyBytes: number | null
+  /** How long a cancelled call may take to settle before its slot is poisoned, in milliseconds. */
+  readonly cancelGraceMs: number
+}
+
+export class RunnerCall {
+  readonly #environment: CallEnvironment
+  readonly #frame: CallFrame
+  readonly #outbox: Outbox
+  readonly #hold: SlotHold
+  readonly #onSettled: () => void
+  readonly #context: RunnerCallContext<unknown>
+  readonly #body: RequestBody
+  readonly #reply: Reply
+  #deadline: NodeJS.Timeout | null = null
+  #grace: NodeJS.Timeout | null = null
+
+  /** @param onSettled called once, after the last frame has been sent */
+  constructor(
+    environment: CallEnvironment,
+    frame: CallFrame,
+    outbox: Outbox,
+    hold: SlotHold,
+    onSettled: () => void,
+  ) {
+    const [, id, , timeoutMs, replyCreditBytes, , , , , , body, hasMore] = frame
+    this.#environment = environment
+    this.#frame = frame
+    this.#outbox = outbox
+    this.#hold = hold
+    this.#onSettled = onSettled
+    this.#context = new RunnerCallContext(frame, environment.model, environment.log, Date.now())
+    this.#reply = new Reply(outbox, id, replyCreditBytes)
+    this.#body = new RequestBody(
+      {
+        budget: environment.budget,
+        grant: (bytes) => outbox.send([FRAME.credit, id, bytes]),
+        maxBytes: environment.maxBodyBytes,
+      },
+      body,
+      hasMore,
+    )
+    if (timeoutMs !== null) this.#deadline = setTimeout(() => this.abort('timed_out'), timeoutMs)
+  }
+
+  get callId(): string {
+    return this.#context.callId
+  }
+
+  /** Runs the function. Never rejects. */
+  async run(): Promise<void> {
+    try {
+      await this.#serve()
+      this.#settle(null)
+    } catch (error) {
+      this.#settle(error)
+    }
+  }
+
+  onBody(bytes: Uint8Array): void {
+    if (!this.#body.receive(bytes)) this.#breakProtocol()
+  }
+
+  onEnd(): void {
+    if (!this.#body.end()) this.#breakProtocol()
+  }
+
+  onCredit(bytes: number): void {
+    this.#reply.grant(bytes)
+  }
+
+  /** The caller has lost interest, or time is up: the signal fires, reads and writes fail. */
+  abort(code: ErrorCode): void {
+    if (this.#context.abortReason !== null) return
+    const reason = new CallError(code, ABORT_MESSAGES[code] ?? 'The call was given up.')
+    this.#context.abort(reason)
+    this.#body.fail(reason)
+    this.#reply.fail(reason)
+    this.#grace = setTimeout(() => this.#onGraceOver(), this.#environment.cancelGraceMs)
+  }
+
+  #serve(): Promise<void> {
+    const { definition } = this.#environment
+    if (definition.fetch === undefined) {
+      return serveRun(definition, this.#context, this.#body, this.#reply)
+    }
+    const hasBody = this.#frame[10] !== null || this.#frame[11]
+    return serveFetch(definition, this.#context, this.#body, hasBody, this.#reply)
+  }
+
+  #settle(error: unknown): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline)
+    if (this.#grace !== null) clearTimeout(this.#grace)
+    this.#body.fail(SETTLED)
+    if (error !== null) this.#outbox.send(this.#errorFrame(error))
+    this.#hold.release()
+    this.#onSettled()
+  }
+
+  // The order of the questions matters: a function that is cancelled throws whatever it likes.
+  #errorFrame(error: unknown): ErrorFrame {
+    const id = this.#frame[1]
+    const { abortReason } = this.#context
+    if (abortReason instanceof CallError) {
+      return [FRAME.error, id, abortReason.code, abortReason.message, null, null]
+    }
+    if (error instanceof CallError) {
+      return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
+    }
+    if (isPublicError(error)) {
+      this.#context.log.info({ code: error.code, err: error }, 'function refused')
+      return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
+    }
+    this.#context.log.error({ err: error }, 'function failed')
+    return [
+      FRAME.error,
+      id,
+      'function_failed',
+      'The function failed; its log has the reason.',
+      null,
+      null,
+    ]
+  }
+
+  #onGraceOver(): void {
+    this.#context.log.error(
+      { graceMs: this.#environment.cancelGraceMs },
+      'call did not settle after it was given up: its slot is out of use until it does. Pass `signal` on to whatever the function waits for.',
+    )
+    this.#hold.poison()
+  }
+
+  #breakProtocol(): void {
+    this.#context.log.error('the caller broke the wire protocol')
+    this.abort('protocol_error')
+  }
+}
+
+const SETTLED = new Error('The call has ended.')
+
+const ABORT_MESSAGES: Partial<Record<ErrorCode, string>> = {
+  cancelled: 'The client has left.',
+  timed_out: 'The call took longer than the function allows.',
+  draining: 'The runner was stopped.',
+  protocol_error: 'The caller broke the wire protocol.',
+}
+
+/** By its marks, not by its class: a function's file may have its own copy of this package. */
+function isPublicError(error: unknown): error is PublicError {
+  return (
+    error instanceof Error &&
+    error.name === 'PublicError' &&
+    isErrorCode((error as { code?: unknown }).code)
+  )
+}

@@ -1,0 +1,154 @@
+// The public API: what a function's file exports. `import { defineFunction } from 'callgate'`.
+// Nothing here runs a function; it only describes one. `describe-function.ts` turns the description
+// into the manifest that is registered, `serve.ts` runs it.
+
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Logger } from 'pino'
+import type { InputIssue, ThrowableCode } from '../shared/errors.js'
+
+export type { InputIssue, ThrowableCode } from '../shared/errors.js'
+
+/** Who is calling: the verified claims of a token. `null` where a route is public or the call came over NATS. */
+export interface Principal {
+  /** The `sub` claim. */
+  readonly subject: string | null
+  readonly scopes: readonly string[]
+  /** Every claim of the token, as signed. */
+  readonly claims: Readonly<Record<string, unknown>>
+}
+
+/** What every form of a function is given beside its input. */
+export interface CallContext<Model> {
+  /** What `load` returned. */
+  readonly model: Model
+  /**
+   * Fires when the client has left, the deadline has passed or the runner is told to stop.
+   * Its `reason` is an Error. Pass it on; the slot is free only when the function has settled.
+   */
+  readonly signal: AbortSignal
+  readonly principal: Principal | null
+  /** The `x-call-id` of the answer. */
+  readonly callId: string
+  /** Unix time in milliseconds at which `signal` fires by itself; `Infinity` where the function has no limit. */
+  readonly deadline: number
+  /** Path parameters, decoded: `{ id: '7' }` for `GET /items/:id`; a wildcard's rest is `'*'`. */
+  readonly params: Readonly<Record<string, string>>
+  /** Request headers, lower-case names. `authorization` is left out where the gateway has verified it. */
+  readonly headers: Headers
+  readonly method: string
+  /** Path and query as the client sent them. */
+  readonly url: string
+  /** A logger that carries the function's name and the call id. */
+  readonly log: Logger
+}
+
+/** Scopes that a token needs; `'public'` lets everybody in. Default: any valid token. */
+export type Auth = 'public' | { readonly scope: string | readonly string[] }
+
+interface Declaration<Model> {
+  /** Lower-case letters, digits, `-` and `_`. Default: the file's name. */
+  name?: string
+  /**
+   * Method, optional host and path: `'POST /v1/embeddings'`, `'GET api.example.com/items/:id'`,
+   * `'/app/*'` for every method. Default: `POST /<name>` for `run`, `/<name>` and `/<name>/*` for `fetch`.
+   */
+  route?: string | readonly string[]
+  auth?: Auth
+  /** Calls that one runner works on at the same time. Default 1. */
+  maxInputs?: number
+  /** Total time of a call from the moment it starts, in milliseconds; `Infinity` for none. Default 300,000. */
+  timeoutMs?: number
+  /** Largest request body, in bytes. Default 100 MiB for `run`, unbounded for `fetch`. */
+  maxBodyBytes?: number
+  /** Runs once in every runner, before it takes traffic. */
+  load?: (context: LoadContext) => Model | Promise<Model>
+}
+
+export interface LoadContext {
+  readonly log: Logger
+  /** Fires when the runner is told to stop while it still loads. */
+  readonly signal: AbortSignal
+}
+
+type InputOf<Schema> = Schema extends StandardSchemaV1<unknown, infer Output> ? Output : unknown
+
+/** A function of values: decoded input in, a value or a stream of values out. */
+export interface RunDeclaration<Model, Schema extends StandardSchemaV1 | undefined>
+  extends Declaration<Model> {
+  /** Any Standard Schema (zod, valibot, arktype). What it refuses is answered with 422 and every fault. */
+  input?: Schema
+  /**
+   * `input` is the decoded body, or the query for methods without one. Returns a value (or a promise
+   * of one), or is an async generator: each value leaves as it is yielded, in the form that the
+   * client's `Accept` asks for.
+   */
+  run: (input: InputOf<Schema>, context: CallContext<Model>) => unknown
+  fetch?: never
+}
+
+/** The raw form: a WHATWG `Request` in, a `Response` out, bodies streaming both ways. */
+export interface FetchDeclaration<Model> extends Declaration<Model> {
+  fetch: (request: Request, context: CallContext<Model>) => Response | Promise<Response>
+  run?: never
+  input?: never
+}
+
+const BRAND = Symbol.for('callgate.function')
+
+/** A described function. Made by `defineFunction` only. */
+export type DefinedFunction = { readonly [BRAND]: true } & AnyDeclaration
+
+// What model and input are is between the parts of one declaration; from outside nobody can know.
+// biome-ignore lint/suspicious/noExplicitAny: the only type that both `unknown` and `never` fit
+type AnyDeclaration = RunDeclaration<any, any> | FetchDeclaration<any>
+
+/**
+ * Describes a function. Export the result as the file's default:
+ *
+ * ```ts
+ * export default defineFunction({
+ *   route: 'GET /hello',
+ *   auth: 'public',
+ *   run: () => ({ message: 'Hello, world!' }),
+ * })
+ * ```
+ */
+export function defineFunction<
+  Model = undefined,
+  Schema extends StandardSchemaV1 | undefined = undefined,
+>(declaration: RunDeclaration<Model, Schema>): DefinedFunction
+export function defineFunction<Model = undefined>(
+  declaration: FetchDeclaration<Model>,
+): DefinedFunction
+export function defineFunction(declaration: AnyDeclaration): DefinedFunction {
+  return Object.freeze({ ...declaration, [BRAND]: true as const })
+}
+
+/** True for what `defineFunction` made, also by another copy of this package. */
+export function isDefinedFunction(value: unknown): value is DefinedFunction {
+  return typeof value === 'object' && value !== null && BRAND in value
+}
+
+/**
+ * An error that its caller may read. Anything else that a function throws is answered with
+ * `function_failed` and no message, because a message can hold what a stranger should not see.
+ *
+ * ```ts
+ * throw new PublicError('not_found', 'There is no voice of that name; GET /voices lists them.')
+ * ```
+ */
+export class PublicError extends Error {
+  override readonly name = 'PublicError'
+  readonly code: ThrowableCode
+  readonly issues: readonly InputIssue[] | undefined
+
+  constructor(
+    code: ThrowableCode,
+    message: string,
+    facts: { issues?: readonly InputIssue[]; cause?: unknown } = {},
+  ) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    this.code = code
+    this.issues = facts.issues
+  }
+}

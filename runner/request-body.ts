@@ -1,0 +1,116 @@
+// The request's body as it arrives, and its two ways out: as one piece for `run`, as a stream for
+// `fetch`. Credit is granted as the function reads, so a function that reads slowly slows its client.
+
+import { type CreditBudget, ReceiveWindow } from '../shared/credit.js'
+import { CallError } from '../shared/errors.js'
+import { INITIAL_BODY_CREDIT_BYTES } from '../shared/frame.js'
+
+const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: 2 * 1024 * 1024 }
+
+export interface RequestBodyOptions {
+  readonly budget: CreditBudget
+  /** Sends a CREDIT frame. */
+  readonly grant: (bytes: number) => void
+  /** Largest body in bytes, or null. */
+  readonly maxBytes: number | null
+}
+
+export class RequestBody {
+  readonly #options: RequestBodyOptions
+  readonly #window: ReceiveWindow
+  readonly #chunks: Uint8Array[] = []
+  #totalBytes = 0
+  #hasEnded: boolean
+  #failure: Error | null = null
+  /** Wakes the reader; there is one at most. */
+  #wake: (() => void) | null = null
+
+  constructor(options: RequestBodyOptions, first: Uint8Array | null, hasMore: boolean) {
+    this.#options = options
+    this.#hasEnded = !hasMore
+    const initialBytes = options.budget.reserve(
+      INITIAL_BODY_CREDIT_BYTES,
+      INITIAL_BODY_CREDIT_BYTES,
+    )
+    this.#window = new ReceiveWindow(options.budget, initialBytes, LIMITS)
+    if (first !== null && first.length > 0) this.receive(first)
+  }
+
+  /** False when the bytes exceed the credit or come after the end: a protocol error. */
+  receive(bytes: Uint8Array): boolean {
+    if (this.#failure !== null) return true
+    if (!this.#window.receive(bytes.length)) return false
+    this.#totalBytes += bytes.length
+    const { maxBytes } = this.#options
+    if (maxBytes !== null && this.#totalBytes > maxBytes) {
+      this.fail(new CallError('payload_too_large', `The body is larger than ${maxBytes} bytes.`))
+      return true
+    }
+    this.#chunks.push(bytes)
+    this.#wakeReader()
+    return true
+  }
+
+  /** False when it has ended before. */
+  end(): boolean {
+    if (this.#hasEnded) return false
+    this.#hasEnded = true
+    this.#wakeReader()
+    return true
+  }
+
+  /** The rest will not come, or nobody wants it: pending and later reads fail. */
+  fail(error: Error): void {
+    if (this.#failure !== null) return
+    this.#failure = error
+    this.#chunks.length = 0
+    this.#window.close()
+    this.#wakeReader()
+  }
+
+  /** The next piece, or null at the end. */
+  async read(): Promise<Uint8Array | null> {
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure
+      const chunk = this.#chunks.shift()
+      if (chunk !== undefined) {
+        const grantBytes = this.#window.consume(chunk.length)
+        if (grantBytes > 0 && !this.#hasEnded) this.#options.grant(grantBytes)
+        return chunk
+      }
+      if (this.#hasEnded) return null
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  /** Everything, as one piece. */
+  async readAll(): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = []
+    for (let chunk = await this.read(); chunk !== null; chunk = await this.read())
+      chunks.push(chunk)
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  }
+
+  /** A stream that reads from NATS only as its own reader reads. */
+  stream(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          const chunk = await this.read()
+          if (chunk === null) controller.close()
+          else controller.enqueue(chunk)
+        },
+        cancel: () => this.fail(new Error('The request body was cancelled.')),
+      },
+      { highWaterMark: 0 },
+    )
+  }
+
+  #wakeReader(): void {
+    const wake = this.#wake
+    this.#wake = null
+    wake?.()
+  }
+}

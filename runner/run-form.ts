@@ -1,0 +1,147 @@
+// The `run` form: decode and check the input, run, and send the value or the stream of values.
+
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { CallError, type InputIssue } from '../shared/errors.js'
+import type { RunnerCallContext } from './call-context.js'
+import type { RunDeclaration } from './define-function.js'
+import { sendResponse } from './fetch-form.js'
+import type { Reply } from './reply.js'
+import {
+  decodeBody,
+  decodeQuery,
+  type Representation,
+  representRaw,
+  representStream,
+  representValue,
+} from './representation.js'
+import type { RequestBody } from './request-body.js'
+
+const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
+const NO_BODY = new Uint8Array(0)
+/** What keeps proxies and browsers from holding a stream back. */
+const STREAM_HEADERS = ['cache-control', 'no-cache', 'x-accel-buffering', 'no']
+
+/** Resolves when the function has settled and the answer has been sent. */
+export async function serveRun(
+  declaration: RunDeclaration<unknown, StandardSchemaV1 | undefined>,
+  context: RunnerCallContext<unknown>,
+  body: RequestBody,
+  reply: Reply,
+): Promise<void> {
+  const input = await readInput(context, body)
+  const checked = declaration.input === undefined ? input : await check(declaration.input, input)
+  const result = declaration.run(checked, context)
+  const value = isPromise(result) ? await result : result
+  if (isIterable(value)) return sendStream(value, context, reply)
+  if (context.abortReason !== null) throw context.abortReason
+  if (value instanceof Response) return sendResponse(value, context, reply)
+  return sendValue(value, context.header('accept'), reply)
+}
+
+async function readInput(context: RunnerCallContext<unknown>, body: RequestBody): Promise<unknown> {
+  if (METHODS_WITHOUT_BODY.has(context.method)) return decodeQuery(context.url)
+  return decodeBody(await body.readAll(), context.header('content-type'))
+}
+
+async function check(schema: StandardSchemaV1, input: unknown): Promise<unknown> {
+  const result = await schema['~standard'].validate(input)
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.map(toInputIssue)
+  throw new CallError(
+    'invalid_input',
+    `The input has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}; see issues.`,
+    { issues },
+  )
+}
+
+function toInputIssue(issue: StandardSchemaV1.Issue): InputIssue {
+  const path = (issue.path ?? []).map((segment) => {
+    const key = typeof segment === 'object' ? segment.key : segment
+    return typeof key === 'number' ? key : String(key)
+  })
+  return { path, message: issue.message }
+}
+
+function sendValue(value: unknown, accept: string | null, reply: Reply): Promise<void> {
+  if (value === undefined) return reply.whole(204, [], NO_BODY)
+  const bytes = asBytes(value)
+  const raw = bytes ?? (typeof value === 'string' ? value : null)
+  const represented = raw === null ? null : representRaw(raw, accept)
+  if (represented !== null) {
+    return reply.whole(200, ['content-type', represented.contentType], represented.body)
+  }
+  const representation = representValue(accept)
+  return reply.whole(
+    200,
+    ['content-type', representation.contentType],
+    representation.encode(value),
+  )
+}
+
+/** Each value leaves as it is produced; no credit makes the generator wait at its `yield`. */
+async function sendStream(
+  values: AsyncIterable<unknown> | Iterable<unknown>,
+  context: RunnerCallContext<unknown>,
+  reply: Reply,
+): Promise<void> {
+  const iterator =
+    Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]()
+  try {
+    // The first value is awaited before the head is sent, so that a generator that throws at once still
+    // gets the status of its error.
+    let next = await iterator.next()
+    const representation = representStream(context.header('accept'))
+    reply.head(200, ['content-type', representation.streamContentType, ...STREAM_HEADERS])
+    if (representation.prefix.length > 0) await reply.write(representation.prefix)
+    for (let index = 0; !next.done; index++) {
+      if (context.abortReason !== null) throw context.abortReason
+      await reply.write(representation.item(next.value, index))
+      next = await nextOf(iterator, representation, context, reply)
+    }
+    if (context.abortReason !== null) throw context.abortReason
+    if (representation.suffix.length > 0) await reply.write(representation.suffix)
+    reply.end()
+  } finally {
+    // The generator's own `finally` runs before the slot is free.
+    await iterator.return?.()
+  }
+}
+
+async function nextOf(
+  iterator: AsyncIterator<unknown> | Iterator<unknown>,
+  representation: Representation,
+  context: RunnerCallContext<unknown>,
+  reply: Reply,
+): Promise<IteratorResult<unknown>> {
+  try {
+    return await iterator.next()
+  } catch (error) {
+    // Where the form can say so, the client reads why; the stream breaks off all the same.
+    const code = context.abortReason === null ? 'function_failed' : 'timed_out'
+    const notice = representation.failure({ code, callId: context.callId })
+    if (notice !== null) await reply.write(notice).catch(() => {})
+    throw error
+  }
+}
+
+function asBytes(value: unknown): Uint8Array | null {
+  if (value instanceof Uint8Array) return value
+  if (value instanceof ArrayBuffer) return new Uint8Array(value)
+  if (ArrayBuffer.isView(value))
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  return null
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof (value as { then?: unknown } | null)?.then === 'function'
+}
+
+/** A stream is what an (async) generator function returns, or anything async iterable. Arrays are values. */
+function isIterable(
+  value: unknown,
+): value is AsyncIterable<unknown> | (Iterator<unknown> & Iterable<unknown>) {
+  if (typeof value !== 'object' || value === null) return false
+  if (value instanceof Response) return false
+  if (Symbol.asyncIterator in value) return true
+  return Symbol.iterator in value && typeof (value as { next?: unknown }).next === 'function'
+}

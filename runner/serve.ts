@@ -1,0 +1,199 @@
+// Takes CALLs from callers and runs them: the runner's read loop. Each caller has its own outbox and its
+// own calls; the slots are shared.
+
+import type { Bus, BusMessage } from '../shared/bus.js'
+import { CodecError, decodeFrames } from '../shared/codec.js'
+import { type CallFrame, FRAME, type Frame } from '../shared/frame.js'
+import { Mailroom, type Outbox } from '../shared/outbox.js'
+import type { Subjects } from '../shared/subjects.js'
+import { type CallEnvironment, RunnerCall } from './call.js'
+import { EarlyCancels } from './early-cancels.js'
+import { Slots } from './slots.js'
+
+const PING_INTERVAL_MS = 1_000
+
+export interface ServerOptions {
+  readonly bus: Bus
+  readonly subjects: Subjects
+  readonly runnerId: string
+  readonly slots: number
+  readonly environment: CallEnvironment
+  /** Slots were freed or poisoned. */
+  readonly onSlots: () => void
+}
+
+interface Caller {
+  readonly id: string
+  readonly outbox: Outbox
+  readonly calls: Map<number, RunnerCall>
+  /** Was told BUSY, and waits for a FREE. */
+  isWaiting: boolean
+}
+
+export class RunnerServer {
+  readonly #options: ServerOptions
+  readonly #mailroom: Mailroom
+  readonly #callers = new Map<string, Caller>()
+  readonly #slots: Slots
+  readonly #earlyCancels = new EarlyCancels()
+  readonly #pings: NodeJS.Timeout
+  readonly #stops: (() => void)[]
+  #isDraining = false
+  /** Resolves `drained`. */
+  #onIdle: (() => void) | null = null
+
+  constructor(options: ServerOptions) {
+    const { bus, subjects, runnerId } = options
+    this.#options = options
+    this.#mailroom = new Mailroom(bus)
+    this.#slots = new Slots(options.slots, () => this.#onSlots())
+    this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS)
+    this.#stops = [
+      bus.subscribe(subjects.runnerInbox(runnerId), (message) => this.#onMessage(message)),
+      bus.onConnection((isConnected) => {
+        if (!isConnected) this.abortAll('cancelled')
+      }),
+    ]
+  }
+
+  /** Slots that are not poisoned. */
+  get healthySlots(): number {
+    return this.#slots.healthy
+  }
+
+  /** Slots in use, by caller. */
+  get busyBy(): Record<string, number> {
+    const busy: Record<string, number> = {}
+    for (const { id, calls } of this.#callers.values()) if (calls.size > 0) busy[id] = calls.size
+    return busy
+  }
+
+  get inFlight(): number {
+    let count = 0
+    for (const { calls } of this.#callers.values()) count += calls.size
+    return count
+  }
+
+  /** Takes no more calls; resolves when the ones that it has have settled. */
+  drain(): Promise<void> {
+    this.#isDraining = true
+    if (this.inFlight === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+    })
+  }
+
+  abortAll(code: 'cancelled' | 'draining'): void {
+    for (const { calls } of this.#callers.values())
+      for (const call of calls.values()) call.abort(code)
+  }
+
+  close(): void {
+    clearInterval(this.#pings)
+    this.#mailroom.flush()
+    for (const stop of this.#stops) stop()
+  }
+
+  #onMessage(message: BusMessage): void {
+    const caller = this.#caller(this.#options.subjects.sender(message.subject))
+    if (message.noResponders) return this.#onCallerGone(caller)
+    try {
+      decodeFrames(message.payload, (frame) => this.#onFrame(caller, frame))
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error
+      this.#options.environment.log.error({ caller: caller.id, err: error }, error.message)
+      for (const call of caller.calls.values()) call.abort('protocol_error')
+    }
+  }
+
+  #onFrame(caller: Caller, frame: Frame): void {
+    switch (frame[0]) {
+      case FRAME.call:
+        return this.#onCall(caller, frame)
+      // A call that has ended, or that was never taken: its late frames mean nothing.
+      case FRAME.body:
+        return caller.calls.get(frame[1])?.onBody(frame[2])
+      case FRAME.end:
+        return caller.calls.get(frame[1])?.onEnd()
+      case FRAME.credit:
+        return caller.calls.get(frame[1])?.onCredit(frame[2])
+      case FRAME.cancel: {
+        const call = caller.calls.get(frame[1])
+        if (call === undefined) this.#earlyCancels.remember(caller.id, frame[1])
+        else call.abort(frame[2])
+        return
+      }
+      case FRAME.ping:
+        return
+      case FRAME.busy:
+      case FRAME.free:
+      case FRAME.reply:
+      case FRAME.head:
+      case FRAME.error:
+        throw new CodecError('The caller sent a frame that only runners send.')
+      default:
+        frame satisfies never
+    }
+  }
+
+  #onCall(caller: Caller, frame: CallFrame): void {
+    const id = frame[1]
+    if (caller.calls.has(id)) throw new CodecError(`The caller used the id ${id} twice.`)
+    const hold = this.#isDraining ? null : this.#slots.take()
+    if (hold === null) {
+      caller.isWaiting = true
+      caller.outbox.send([FRAME.busy, id])
+      return
+    }
+    const call = new RunnerCall(this.#options.environment, frame, caller.outbox, hold, () =>
+      this.#onSettled(caller, id),
+    )
+    caller.calls.set(id, call)
+    if (this.#earlyCancels.take(caller.id, id)) call.abort('cancelled')
+    void call.run()
+  }
+
+  #onSettled(caller: Caller, id: number): void {
+    caller.calls.delete(id)
+    if (this.#onIdle !== null && this.inFlight === 0) this.#onIdle()
+  }
+
+  #onSlots(): void {
+    if (this.#slots.free > 0 && !this.#isDraining) this.#wakeWaiting()
+    this.#options.onSlots()
+  }
+
+  #wakeWaiting(): void {
+    for (const caller of this.#callers.values()) {
+      if (!caller.isWaiting) continue
+      caller.isWaiting = false
+      caller.outbox.send([FRAME.free, this.#slots.free])
+    }
+  }
+
+  #caller(id: string): Caller {
+    let caller = this.#callers.get(id)
+    if (caller === undefined) {
+      const { subjects, runnerId } = this.#options
+      const outbox = this.#mailroom.outbox(
+        subjects.toCaller(id, runnerId),
+        subjects.toRunner(runnerId, id),
+      )
+      caller = { id, outbox, calls: new Map(), isWaiting: false }
+      this.#callers.set(id, caller)
+    }
+    return caller
+  }
+
+  /** Nobody hears this caller's inbox any more: nobody wants its answers. */
+  #onCallerGone(caller: Caller): void {
+    for (const call of caller.calls.values()) call.abort('cancelled')
+    if (caller.calls.size === 0) this.#callers.delete(caller.id)
+  }
+
+  // A caller that is gone is noticed when it is written to, so each one with calls is, now and then;
+  // the others are pinged as well, to be forgotten.
+  #ping(): void {
+    for (const caller of this.#callers.values()) caller.outbox.send([FRAME.ping])
+  }
+}

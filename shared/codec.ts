@@ -1,0 +1,92 @@
+// Bytes <-> frames and values. The only importer of msgpackr.
+//
+// Records (msgpackr's own extension) are off, so that any msgpack library can read the wire. Body frames
+// are written by hand around the caller's bytes, which spares the largest payloads a copy.
+
+import { Packr, Unpackr } from 'msgpackr'
+import { FRAME, type Frame, readFrame } from './frame.js'
+import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
+
+const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true })
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
+
+/** Values of `application/msgpack` bodies come from strangers: no deeper, and no more of them. */
+export const VALUE_LIMITS: MsgpackLimits = { maxDepth: 128, maxItems: 1_000_000 }
+
+/** Thrown for bytes that are no frames, or no value. Its message is safe to show. */
+export class CodecError extends Error {
+  override readonly name = 'CodecError'
+}
+
+/** The bytes of one frame. They stay valid until overwritten by the caller; nothing is reused. */
+export function encodeFrame(frame: Frame): Uint8Array {
+  return packr.pack(frame)
+}
+
+/** Bytes that `writeBodyHeader` needs at most. */
+export const BODY_HEADER_BYTES = 16
+
+/**
+ * Writes what stands before the bytes of a BODY frame: array of three, type, id, bin header.
+ * Returns the position after it.
+ */
+export function writeBodyHeader(target: Buffer, at: number, id: number, bytes: number): number {
+  target[at++] = 0x93
+  target[at++] = FRAME.body
+  if (id < 0x80) {
+    target[at++] = id
+  } else if (id <= 0xffffffff) {
+    target[at++] = 0xce
+    at = target.writeUInt32BE(id, at)
+  } else {
+    target[at++] = 0xcb
+    at = target.writeDoubleBE(id, at)
+  }
+  if (bytes <= 0xff) {
+    target[at++] = 0xc4
+    target[at++] = bytes
+    return at
+  }
+  target[at++] = 0xc6
+  return target.writeUInt32BE(bytes, at)
+}
+
+/**
+ * Reads every frame of a message, in order. Byte strings are views on `message`.
+ * Throws a CodecError at the first one that is no frame; the ones before it have been handed out.
+ */
+export function decodeFrames(message: Uint8Array, onFrame: (frame: Frame) => void): void {
+  if (message.length === 0) return
+  const frames = unpackAll(message)
+  for (const value of frames) {
+    const frame = readFrame(value)
+    if (frame === null) throw new CodecError('A frame of the message is not one of PROTOCOL.md.')
+    onFrame(frame)
+  }
+}
+
+// Decoded whole before the first frame is handled: msgpackr's decoder keeps its position in module state
+// and must not be entered again by what a frame sets off.
+function unpackAll(message: Uint8Array): unknown[] {
+  try {
+    return unpackr.unpackMultiple(message) as unknown[]
+  } catch (error) {
+    throw new CodecError('The message is not msgpack.', { cause: error })
+  }
+}
+
+/** One msgpack value. */
+export function encodeValue(value: unknown): Uint8Array {
+  return packr.pack(value)
+}
+
+/** One msgpack value from a stranger: checked for depth, number of items and trailing bytes first. */
+export function decodeValue(bytes: Uint8Array, limits: MsgpackLimits = VALUE_LIMITS): unknown {
+  const fault = checkBounds(bytes, limits)
+  if (fault !== null) throw new CodecError(fault)
+  try {
+    return unpackr.unpack(bytes)
+  } catch (error) {
+    throw new CodecError('The bytes are not msgpack.', { cause: error })
+  }
+}

@@ -1,0 +1,152 @@
+// Environment and flags -> one frozen, typed configuration. One schema for both: a setting `natsUrl` is
+// CALLGATE_NATS_URL in the environment and --nats-url on the command line; the flag wins. Every fault is
+// reported at once, under the name that the user wrote.
+
+import { z } from 'zod'
+import { TOKEN } from './subjects.js'
+
+const port = z.coerce.number().int().min(0).max(65_535)
+const count = z.coerce.number().int().min(1)
+const durationMs = z.coerce.number().int().min(1).max(2_147_483_647)
+const bytes = z.coerce.number().int().min(1)
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+const text = z.string().min(1)
+
+export const natsSettings = {
+  natsUrl: text.default('nats://127.0.0.1:4222').describe('NATS servers, separated by commas'),
+  natsUser: text.optional().describe('NATS user'),
+  natsPassword: text.optional().describe('NATS password'),
+  natsToken: text.optional().describe('NATS token'),
+  natsCredsFile: text.optional().describe('NATS credentials file (JWT and seed)'),
+  natsCaFile: text
+    .optional()
+    .describe('PEM file of the authority that signed the NATS server, for TLS'),
+  natsCertFile: text.optional().describe('PEM client certificate for NATS'),
+  natsKeyFile: text.optional().describe('PEM key of the client certificate for NATS'),
+  namespace: z
+    .string()
+    .regex(TOKEN, 'one word of letters, digits, - and _')
+    .default('callgate')
+    .describe('first token of every NATS subject; keeps several Callgates on one NATS apart'),
+  registryReplicas: count.max(5).default(1).describe('JetStream replicas of the function registry'),
+}
+
+export const logSettings = {
+  logLevel: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .describe('least level that is logged'),
+  logFormat: z
+    .enum(['json', 'pretty'])
+    .default('json')
+    .describe('one JSON object a line, or lines for a person'),
+}
+
+export const gatewaySettings = {
+  host: text.default('0.0.0.0').describe('address of the public port'),
+  port: port.default(8080).describe('public port; 0 picks a free one'),
+  adminHost: text.default('127.0.0.1').describe('address of the admin port'),
+  adminPort: port.default(8081).describe('admin port; 0 picks a free one'),
+  jwksFile: text
+    .optional()
+    .describe('file with the JSON Web Key Set that tokens are verified with'),
+  jwksUrl: z.url().optional().describe('address of the JSON Web Key Set'),
+  jwtKeyFile: text.optional().describe('file with one key: a PEM public key, or the HS256 secret'),
+  issuer: text.optional().describe('required `iss` of a token'),
+  audience: list.optional().describe('accepted `aud` of a token, separated by commas'),
+  algorithms: list
+    .pipe(z.array(z.enum(['HS256', 'RS256', 'ES256', 'EdDSA'])).min(1))
+    .default(['RS256', 'ES256', 'EdDSA'])
+    .describe('signature algorithms that are accepted, separated by commas'),
+  clockToleranceMs: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(5_000)
+    .describe('leeway for `exp` and `nbf`'),
+  tokenCacheSize: count.default(10_000).describe('verified tokens that are remembered'),
+  maxHeaderBytes: bytes
+    .max(1024 * 1024)
+    .default(16_384)
+    .describe('largest request head'),
+  maxQueued: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(1_000)
+    .describe('calls of one function that may wait for a slot'),
+  queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
+  creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
+  drainMs: durationMs
+    .default(30_000)
+    .describe('how long calls in flight may take to finish on shutdown'),
+}
+
+export const runnerSettings = {
+  creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
+  cancelGraceMs: durationMs.default(5_000).describe('how long a cancelled call may take to settle'),
+  drainMs: durationMs
+    .default(30_000)
+    .describe('how long calls in flight may take to finish on shutdown'),
+}
+
+type Settings = Record<string, z.ZodType>
+export type Config<S extends Settings> = Readonly<{ [K in keyof S]: z.infer<S[K]> }>
+
+export type NatsConfig = Config<typeof natsSettings>
+export type GatewayConfig = Config<
+  typeof gatewaySettings & typeof natsSettings & typeof logSettings
+>
+export type RunnerConfig = Config<typeof runnerSettings & typeof natsSettings & typeof logSettings>
+
+/** Every fault of a configuration, one line each, with the name of the variable or flag. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the settings from flags (by setting name, as the argument parser gives them) and environment.
+ * Throws a ConfigError.
+ */
+export function readConfig<S extends Settings>(
+  settings: S,
+  flags: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Config<S> {
+  const values: Record<string, unknown> = {}
+  const faults: string[] = []
+  for (const [name, schema] of Object.entries(settings)) {
+    const flag = flags[name]
+    // An empty variable means unset, as in every shell script that passes one on.
+    const variable = environment[variableName(name)] || undefined
+    const result = schema.safeParse(flag ?? variable)
+    if (result.success) values[name] = result.data
+    else {
+      const source = flag === undefined ? variableName(name) : `--${flagName(name)}`
+      faults.push(`${source}: ${result.error.issues.map((issue) => issue.message).join('; ')}`)
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.freeze(values) as Config<S>
+}
+
+/** `natsUrl` -> `CALLGATE_NATS_URL` */
+export function variableName(setting: string): string {
+  return `CALLGATE_${setting.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+}
+
+/** `natsUrl` -> `nats-url` */
+export function flagName(setting: string): string {
+  return setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}

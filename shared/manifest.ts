@@ -1,0 +1,58 @@
+// What a function declares to the rest of the system: the value under its name in the registry, as JSON,
+// so that an operator can read and write it with any NATS tool. Runners write it, gateways watch it.
+
+import { z } from 'zod'
+
+/** The manifest's own version. A gateway leaves a manifest of another version alone and says so. */
+export const MANIFEST_VERSION = 1
+
+export const DEFAULT_TIMEOUT_MS = 300_000
+export const DEFAULT_RUN_MAX_BODY_BYTES = 100 * 1024 * 1024
+
+/** A function's name is a token of a NATS subject and a key of the registry. */
+export const FUNCTION_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/
+
+const manifestSchema = z.object({
+  version: z.literal(MANIFEST_VERSION),
+  name: z.string().regex(FUNCTION_NAME),
+  /** `run` or `fetch`. */
+  form: z.enum(['run', 'fetch']),
+  /** As `parseRoute` reads them: `POST /v1/embeddings`. May be empty: then only NATS leads here. */
+  routes: z.array(z.string()).max(64),
+  /** `public`, or the scopes that a token needs, all of them; none means any valid token. */
+  auth: z.union([z.literal('public'), z.object({ scopes: z.array(z.string()).max(32) })]),
+  maxInputs: z.int().min(1).max(10_000),
+  /** Total time of a call in milliseconds; null: unlimited. */
+  timeoutMs: z.int().min(1).max(2_147_483_647).nullable(),
+  /** Largest request body in bytes; null: unbounded. */
+  maxBodyBytes: z.int().min(0).nullable(),
+})
+
+export type Manifest = Readonly<z.infer<typeof manifestSchema>>
+
+export class ManifestError extends Error {
+  override readonly name = 'ManifestError'
+}
+
+/** Reads a manifest from JSON text or a parsed value. Throws a ManifestError that lists every fault. */
+export function readManifest(source: unknown): Manifest {
+  const result = manifestSchema.safeParse(typeof source === 'string' ? parseJson(source) : source)
+  if (result.success) return result.data
+  const faults = result.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'manifest'}: ${issue.message}`,
+  )
+  throw new ManifestError(faults.join('; '))
+}
+
+/** True when both say the same, whatever the order of their properties. */
+export function sameManifest(a: Manifest, b: Manifest): boolean {
+  return JSON.stringify(manifestSchema.parse(a)) === JSON.stringify(manifestSchema.parse(b))
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new ManifestError('The manifest is not JSON.')
+  }
+}

@@ -1,0 +1,188 @@
+// Frames for one peer, coalesced: everything that one turn of the event loop produces for a peer leaves
+// in one NATS message. Measured: 26 us of CPU per call over all processes with it, 145 us with a message
+// per call. This is what makes the project fast.
+//
+//   Mailroom   one per connection; owns the turn's end (setImmediate) and the staging buffers
+//   Outbox     one per peer; frames are copied into its staging buffer as they are sent
+//
+// A frame's bytes may be reused by the caller as soon as `send` returns. Staging buffers are reused when
+// the client library has copied them, which is one microtask after `publish`.
+
+import type { Bus } from './bus.js'
+import { BODY_HEADER_BYTES, encodeFrame, writeBodyHeader } from './codec.js'
+import { FRAME_OVERHEAD_BYTES, type Frame, MAX_CHUNK_BYTES } from './frame.js'
+
+const SMALL_BUFFER_BYTES = 16 * 1024
+/** Room for one full chunk and the frame around it. */
+const LARGE_BUFFER_BYTES = MAX_CHUNK_BYTES + 1024
+/** Buffers of each size that are kept. More are left to the collector: 16 large ones are 4 MiB. */
+const KEPT_BUFFERS = 16
+
+export class Mailroom {
+  readonly #bus: Bus
+  readonly #dirty: Outbox[] = []
+  readonly #small: Buffer[] = []
+  readonly #large: Buffer[] = []
+  #retired: Buffer[] = []
+  #isScheduled = false
+
+  constructor(bus: Bus) {
+    this.#bus = bus
+  }
+
+  /** @param replySubject where the server says that nobody hears `subject`; a message number is added */
+  outbox(subject: string, replySubject: string): Outbox {
+    return new Outbox(this, subject, replySubject)
+  }
+
+  /** Largest chunk that fits one BODY frame on this connection, in bytes. */
+  get maxChunkBytes(): number {
+    return Math.min(MAX_CHUNK_BYTES, this.#bus.maxPayloadBytes - FRAME_OVERHEAD_BYTES)
+  }
+
+  get maxMessageBytes(): number {
+    return Math.min(LARGE_BUFFER_BYTES, this.#bus.maxPayloadBytes)
+  }
+
+  get maxPayloadBytes(): number {
+    return this.#bus.maxPayloadBytes
+  }
+
+  /** Sends what every outbox holds, now rather than at the end of the turn. */
+  flush(): void {
+    this.#isScheduled = false
+    const dirty = this.#dirty.splice(0)
+    for (const outbox of dirty) outbox.flush()
+  }
+
+  schedule(outbox: Outbox): void {
+    this.#dirty.push(outbox)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.flush())
+  }
+
+  publish(subject: string, payload: Uint8Array, replyTo: string): void {
+    if (this.#bus.isConnected) this.#bus.publish(subject, payload, replyTo)
+  }
+
+  takeBuffer(bytes: number): Buffer {
+    if (bytes <= SMALL_BUFFER_BYTES) {
+      return this.#small.pop() ?? Buffer.allocUnsafeSlow(SMALL_BUFFER_BYTES)
+    }
+    if (bytes <= LARGE_BUFFER_BYTES) {
+      return this.#large.pop() ?? Buffer.allocUnsafeSlow(LARGE_BUFFER_BYTES)
+    }
+    return Buffer.allocUnsafeSlow(bytes)
+  }
+
+  /** Takes a buffer back whose bytes have been given to `publish` in this task. */
+  retireBuffer(buffer: Buffer): void {
+    this.#retired.push(buffer)
+    if (this.#retired.length > 1) return
+    // Queued behind the microtask in which the client library copies its queue into the socket's write.
+    queueMicrotask(() => queueMicrotask(() => this.#reuseRetired()))
+  }
+
+  #reuseRetired(): void {
+    const retired = this.#retired
+    this.#retired = []
+    for (const buffer of retired) {
+      const kept =
+        buffer.length === SMALL_BUFFER_BYTES
+          ? this.#small
+          : buffer.length === LARGE_BUFFER_BYTES
+            ? this.#large
+            : null
+      if (kept !== null && kept.length < KEPT_BUFFERS) kept.push(buffer)
+    }
+  }
+}
+
+export class Outbox {
+  readonly #mailroom: Mailroom
+  readonly #subject: string
+  readonly #replySubject: string
+  #buffer: Buffer | null = null
+  #used = 0
+  #isScheduled = false
+  #messageNumber = 0
+
+  /** Made by `Mailroom.outbox` only. */
+  constructor(mailroom: Mailroom, subject: string, replySubject: string) {
+    this.#mailroom = mailroom
+    this.#subject = subject
+    this.#replySubject = replySubject
+  }
+
+  /**
+   * Number of the message that the next frame will be part of, at the latest. "No responders" for
+   * message n says that nothing sent with a number of n or above has arrived.
+   */
+  get messageNumber(): number {
+    return this.#messageNumber
+  }
+
+  get maxChunkBytes(): number {
+    return this.#mailroom.maxChunkBytes
+  }
+
+  /** Returns false for a frame that no message can hold; nothing is sent then. */
+  send(frame: Frame): boolean {
+    const bytes = encodeFrame(frame)
+    if (bytes.length > this.#mailroom.maxPayloadBytes) return false
+    const buffer = this.#room(bytes.length)
+    buffer.set(bytes, this.#used)
+    this.#used += bytes.length
+    return true
+  }
+
+  /** Sends a BODY frame. `bytes` are at most `maxChunkBytes` and may be reused on return. */
+  sendBody(id: number, bytes: Uint8Array): void {
+    const buffer = this.#room(bytes.length + BODY_HEADER_BYTES)
+    const at = writeBodyHeader(buffer, this.#used, id, bytes.length)
+    buffer.set(bytes, at)
+    this.#used = at + bytes.length
+  }
+
+  flush(): void {
+    this.#isScheduled = false
+    const buffer = this.#buffer
+    if (buffer === null) return
+    this.#buffer = null
+    const payload = buffer.subarray(0, this.#used)
+    this.#used = 0
+    const number = this.#messageNumber++
+    this.#mailroom.publish(this.#subject, payload, `${this.#replySubject}.${number}`)
+    this.#mailroom.retireBuffer(buffer)
+  }
+
+  /** The staging buffer, with room for `bytes` more; sends the message so far when it would grow too large. */
+  #room(bytes: number): Buffer {
+    let buffer = this.#buffer
+    const needed = this.#used + bytes
+    if (buffer !== null && needed > buffer.length) {
+      if (needed > this.#mailroom.maxMessageBytes) {
+        this.flush()
+        buffer = null
+      } else {
+        const larger = this.#mailroom.takeBuffer(needed)
+        larger.set(buffer.subarray(0, this.#used))
+        this.#mailroom.retireBuffer(buffer)
+        buffer = this.#buffer = larger
+      }
+    } else if (buffer !== null && needed > this.#mailroom.maxPayloadBytes) {
+      this.flush()
+      buffer = null
+    }
+    if (buffer === null) {
+      buffer = this.#buffer = this.#mailroom.takeBuffer(bytes)
+      this.#used = 0
+    }
+    if (!this.#isScheduled) {
+      this.#isScheduled = true
+      this.#mailroom.schedule(this)
+    }
+    return buffer
+  }
+}
