@@ -18,7 +18,8 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
   #invocation: Invocation | null = null
   readonly #signal: AbortSignal | undefined
   readonly #arrived: Arrived[] = []
-  readonly #onAbort = () => this.#fail(abortError(this.#signal!))
+  readonly #onOver: (answer: Answer) => void
+  readonly #onAbort = () => this.fail(abortError(this.#signal!))
   #contentType = ''
   #status = 200
   #stream: ValueStream | null = null
@@ -28,9 +29,17 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
   #failure: Error | null = null
   #wake: (() => void) | null = null
 
-  constructor(signal: AbortSignal | undefined) {
+  /** @param onOver called when nothing more will arrive, perhaps more than once */
+  constructor(signal: AbortSignal | undefined, onOver: (answer: Answer) => void) {
     this.#signal = signal
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#onOver = onOver
+    if (signal?.aborted) this.#onAbort()
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** True when nothing more will arrive. */
+  get isOver(): boolean {
+    return this.#hasEnded || this.#failure !== null
   }
 
   /** Whether the function streamed; known once the first value is there. */
@@ -40,8 +49,15 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
 
   attach(invocation: Invocation): void {
     this.#invocation = invocation
-    if (this.#signal?.aborted) this.#onAbort()
-    else if (this.#failure !== null || this.#hasEnded) this.#finish()
+    // It may have been refused at once, or its signal fired by somebody whom the start has called.
+    if (this.isOver) invocation.cancel()
+  }
+
+  /** Gives the call up: its reader gets the error now, and none of the values that wait. */
+  fail(error: Error): void {
+    if (this.isOver) return
+    this.#arrived.length = 0
+    this.#fail(error)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<unknown> {
@@ -88,7 +104,7 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
     // What was only the beginning of a value is read already: nobody else would ever count it.
     if (values.length === 0) this.#invocation?.consumed(bytes.length)
     values.forEach((value, index) => {
-      this.#arrived.push({ value, bytes: index === 0 ? bytes.length : 0 })
+      this.#arrived.push({ value, bytes: index === values.length - 1 ? bytes.length : 0 })
     })
     this.#wakeReader()
   }
@@ -132,6 +148,7 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
 
   #finish(): void {
     this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#onOver(this)
     this.#wakeReader()
   }
 

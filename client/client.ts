@@ -5,35 +5,39 @@
 import pino, { type Logger } from 'pino'
 import { Dispatcher } from '../gateway/dispatch/dispatcher.js'
 import { encodeValue } from '../shared/codec.js'
-import { natsSettings, readConfig } from '../shared/config.js'
+import { type NatsConfig, natsSettings, readConfig } from '../shared/config.js'
+import { CallError } from '../shared/errors.js'
+import { FUNCTION_NAME } from '../shared/manifest.js'
 import { connectNats, type NatsBus } from '../shared/nats.js'
 import { newPeerId, subjectsIn } from '../shared/subjects.js'
 import { Answer } from './answer.js'
 
 export { CallError, type ErrorCode, type InputIssue } from '../shared/errors.js'
 
-export interface ConnectOptions {
-  /** NATS servers, separated by commas. Default: CALLGATE_NATS_URL, or nats://127.0.0.1:4222. */
-  natsUrl?: string
-  /** Default: CALLGATE_NAMESPACE, or `callgate`. */
-  namespace?: string
+type Connection = Omit<NatsConfig, 'registryReplicas'>
+
+/**
+ * Where NATS is and who we are there: `natsUrl`, `natsUser`, `natsCredsFile` and so on. What is left out
+ * comes from the environment: CALLGATE_NATS_URL for `natsUrl`.
+ */
+export type ConnectOptions = { readonly [Name in keyof Connection]?: string | undefined } & {
   /** Longest wait for a free slot, in milliseconds. Default 30,000. */
-  queueWaitMs?: number
+  readonly queueWaitMs?: number | undefined
   /** Memory for answers in flight, in bytes. Default 32 MiB. */
-  creditBytes?: number
+  readonly creditBytes?: number | undefined
   /** Where warnings go. Default: nowhere. */
-  log?: Logger
+  readonly log?: Logger | undefined
 }
 
 export interface CallOptions {
   /** Cancels the call: the function's own `signal` fires. */
-  signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Total time of the call in milliseconds, once a runner has it. Default: none but the function's own. */
-  timeoutMs?: number
+  readonly timeoutMs?: number | undefined
 }
 
 /**
- * Connects to NATS. Other NATS settings (credentials, TLS) come from CALLGATE_NATS_* in the environment.
+ * Connects to NATS.
  * Throws an Error with one sentence when NATS cannot be reached or a setting is wrong.
  *
  * ```ts
@@ -44,8 +48,7 @@ export interface CallOptions {
  * ```
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
-  const { natsUrl, namespace } = options
-  const config = readConfig(natsSettings, { natsUrl, namespace }, process.env)
+  const config = readConfig(natsSettings, options, process.env)
   const bus = await connectNats(config, 'callgate client')
   const dispatcher = new Dispatcher({
     bus,
@@ -62,7 +65,10 @@ export class Client {
   readonly #bus: NatsBus
   readonly #dispatcher: Dispatcher
   readonly #callIdPrefix = newPeerId()
+  /** Of the calls in flight. */
+  readonly #answers = new Set<Answer>()
   #calls = 0
+  #isClosed = false
 
   /** Made by `connect` only. */
   constructor(bus: NatsBus, dispatcher: Dispatcher) {
@@ -89,19 +95,28 @@ export class Client {
     return this.#start(functionName, input, options)
   }
 
-  /** Cancels what is in flight and disconnects. */
+  /** Cancels what is in flight, whose callers get a CallError `cancelled`, and disconnects. */
   async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const answer of this.#answers) answer.fail(CLOSED)
     this.#dispatcher.close()
     await this.#bus.close()
   }
 
   #start(functionName: string, input: unknown, { signal, timeoutMs }: CallOptions): Answer {
-    const answer = new Answer(signal)
+    const answer = new Answer(signal, (over) => this.#answers.delete(over))
+    if (this.#isClosed) answer.fail(CLOSED)
+    else if (!FUNCTION_NAME.test(functionName)) answer.fail(noSuchFunction(functionName))
+    if (answer.isOver) return answer
+    this.#answers.add(answer)
     const invocation = this.#dispatcher.start(
       {
         functionName,
         callId: `${this.#callIdPrefix}${(this.#calls++).toString(36)}`,
         timeoutMs: timeoutMs ?? null,
+        firstByteMs: null,
+        idleMs: null,
         method: 'POST',
         url: `/${functionName}`,
         params: null,
@@ -121,4 +136,10 @@ export class Client {
     answer.attach(invocation)
     return answer
   }
+}
+
+const CLOSED = new CallError('cancelled', 'The client has been closed.')
+
+function noSuchFunction(name: string): CallError {
+  return new CallError('not_found', `${JSON.stringify(name)} is not a function's name.`)
 }

@@ -14,7 +14,11 @@ export interface RouteTarget {
   /** All of them are needed. */
   readonly scopes: readonly string[]
   readonly timeoutMs: number | null
+  readonly firstByteMs: number | null
+  readonly idleMs: number | null
+  readonly pingMs: number | null
   readonly maxBodyBytes: number | null
+  readonly maxMessageBytes: number
 }
 
 export class Functions {
@@ -73,7 +77,11 @@ export class Functions {
       isPublic: manifest.auth === 'public',
       scopes: manifest.auth === 'public' ? [] : manifest.auth.scopes,
       timeoutMs: manifest.timeoutMs,
+      firstByteMs: manifest.firstByteMs,
+      idleMs: manifest.idleMs,
+      pingMs: manifest.pingMs,
       maxBodyBytes: manifest.maxBodyBytes,
+      maxMessageBytes: manifest.maxMessageBytes,
     }
     return manifest.routes.flatMap((route) => {
       try {

@@ -13,7 +13,7 @@ import { type Authenticator, createAuthenticator } from './auth.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { fleetStatus } from './fleet-status.js'
 import { serveAdmin } from './front/admin.js'
-import { servePublic } from './front/http.js'
+import { servePublic } from './front/public-server.js'
 import { loadUws } from './front/uws.js'
 import { Functions } from './functions.js'
 
@@ -58,7 +58,8 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       config.adminPort,
     )
     closers.push(() => admin.close())
-    const front = { functions, authenticator, dispatcher, log }
+    const { socketExpiry, maxMessageBytes } = config
+    const front = { functions, authenticator, dispatcher, log, socketExpiry, maxMessageBytes }
     const server = await servePublic(uws, front, config.host, config.port)
     closers.push(() => server.close())
 
@@ -68,7 +69,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
 
     const drain = async () => {
       isDraining = true
-      server.stopListening()
+      server.drain()
       const untilMs = performance.now() + config.drainMs
       while (dispatcher.inFlight > 0 && performance.now() < untilMs) await delay(DRAIN_POLL_MS)
       await closeAll()

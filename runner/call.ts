@@ -9,10 +9,12 @@ import type { Outbox } from '../shared/outbox.js'
 import { RunnerCallContext } from './call-context.js'
 import type { DefinedFunction, PublicError } from './define-function.js'
 import { serveFetch } from './fetch-form.js'
+import { FunctionSocket } from './function-socket.js'
 import { Reply } from './reply.js'
 import { RequestBody } from './request-body.js'
 import { serveRun } from './run-form.js'
 import type { SlotHold } from './slots.js'
+import { offeredProtocols, serveSocket } from './socket-form.js'
 
 export interface CallEnvironment {
   readonly definition: DefinedFunction
@@ -20,6 +22,7 @@ export interface CallEnvironment {
   readonly log: Logger
   readonly budget: CreditBudget
   readonly maxBodyBytes: number | null
+  readonly maxMessageBytes: number
   /** How long a cancelled call may take to settle before its slot is poisoned, in milliseconds. */
   readonly cancelGraceMs: number
 }
@@ -33,6 +36,8 @@ export class RunnerCall {
   readonly #context: RunnerCallContext<unknown>
   readonly #body: RequestBody
   readonly #reply: Reply
+  /** Of a call that is a WebSocket. */
+  readonly #socket: FunctionSocket | null
   #deadline: NodeJS.Timeout | null = null
   #grace: NodeJS.Timeout | null = null
 
@@ -61,6 +66,7 @@ export class RunnerCall {
       body,
       hasMore,
     )
+    this.#socket = environment.definition.socket === undefined ? null : this.#openSocket(frame)
     if (timeoutMs !== null) this.#deadline = setTimeout(() => this.abort('timed_out'), timeoutMs)
   }
 
@@ -87,7 +93,19 @@ export class RunnerCall {
   }
 
   onCredit(bytes: number): void {
-    this.#reply.grant(bytes)
+    if (this.#socket === null) this.#reply.grant(bytes)
+    else this.#socket.onCredit(bytes)
+  }
+
+  onMessage(flags: number, bytes: Uint8Array): void {
+    if (this.#context.abortReason !== null) return
+    if (!this.#socket?.onMessage(flags, bytes)) this.#breakProtocol()
+  }
+
+  /** The client of a WebSocket has closed it, or was cut. */
+  onClose(code: number, reason: string): void {
+    this.#socket?.onClose(code, reason)
+    this.abort('cancelled')
   }
 
   /** The caller has lost interest, or time is up: the signal fires, reads and writes fail. */
@@ -97,22 +115,40 @@ export class RunnerCall {
     this.#context.abort(reason)
     this.#body.fail(reason)
     this.#reply.fail(reason)
+    // A client that has closed ends the iteration; anything else breaks it.
+    if (this.#socket !== null && this.#socket.closeCode === null) this.#socket.fail(reason)
     this.#grace = setTimeout(() => this.#onGraceOver(), this.#environment.cancelGraceMs)
   }
 
   #serve(): Promise<void> {
     const { definition } = this.#environment
-    if (definition.fetch === undefined) {
+    if (definition.socket !== undefined) {
+      return serveSocket(definition, this.#context, this.#socket!)
+    }
+    if (definition.run !== undefined) {
       return serveRun(definition, this.#context, this.#body, this.#reply)
     }
     const hasBody = this.#frame[10] !== null || this.#frame[11]
     return serveFetch(definition, this.#context, this.#body, hasBody, this.#reply)
   }
 
+  #openSocket(frame: CallFrame): FunctionSocket {
+    const { budget, maxMessageBytes } = this.#environment
+    return new FunctionSocket({
+      outbox: this.#outbox,
+      id: frame[1],
+      replyCreditBytes: frame[4],
+      budget,
+      maxMessageBytes,
+      protocols: offeredProtocols(this.#context.header('sec-websocket-protocol')),
+    })
+  }
+
   #settle(error: unknown): void {
     if (this.#deadline !== null) clearTimeout(this.#deadline)
     if (this.#grace !== null) clearTimeout(this.#grace)
     this.#body.fail(SETTLED)
+    this.#socket?.dispose()
     if (error !== null) this.#outbox.send(this.#errorFrame(error))
     this.#hold.release()
     this.#onSettled()

@@ -50,14 +50,24 @@ interface Declaration<Model> {
   name?: string
   /**
    * Method, optional host and path: `'POST /v1/embeddings'`, `'GET api.example.com/items/:id'`,
-   * `'/app/*'` for every method. Default: `POST /<name>` for `run`, `/<name>` and `/<name>/*` for `fetch`.
+   * `'/app/*'` for every method. Default: `POST /<name>` for `run`,
+   * `/<name>/*` for `fetch`, `WS /<name>` for `socket`.
    */
   route?: string | readonly string[]
   auth?: Auth
   /** Calls that one runner works on at the same time. Default 1. */
   maxInputs?: number
-  /** Total time of a call from the moment it starts, in milliseconds; `Infinity` for none. Default 300,000. */
+  /**
+   * Total time of a call from the moment it starts, in milliseconds; `Infinity` for none.
+   * Default 300,000; none for `socket`.
+   */
   timeoutMs?: number
+  /** Longest wait for the first byte of the answer, in milliseconds. Default: none but `timeoutMs`. */
+  firstByteMs?: number
+  /** Longest pause in which nothing goes either way, in milliseconds. Default: none; 600,000 for `socket`. */
+  idleMs?: number
+  /** A silent stream of server-sent events gets a comment this often, in milliseconds. Default 15,000. */
+  pingMs?: number
   /** Largest request body, in bytes. Default 100 MiB for `run`, unbounded for `fetch`. */
   maxBodyBytes?: number
   /** Runs once in every runner, before it takes traffic. */
@@ -84,6 +94,7 @@ export interface RunDeclaration<Model, Schema extends StandardSchemaV1 | undefin
    */
   run: (input: InputOf<Schema>, context: CallContext<Model>) => unknown
   fetch?: never
+  socket?: never
 }
 
 /** The raw form: a WHATWG `Request` in, a `Response` out, bodies streaming both ways. */
@@ -91,6 +102,42 @@ export interface FetchDeclaration<Model> extends Declaration<Model> {
   fetch: (request: Request, context: CallContext<Model>) => Response | Promise<Response>
   run?: never
   input?: never
+  socket?: never
+}
+
+/** One WebSocket: messages in, messages out, for as long as the function works on it. */
+export interface SocketDeclaration<Model> extends Declaration<Model> {
+  /**
+   * Returns when it is done with the connection, which is then closed with 1000. `context.signal` fires
+   * when the client has closed or was cut.
+   */
+  socket: (socket: CallSocket, context: CallContext<Model>) => void | Promise<void>
+  /** Largest message in bytes, either way. Default 16 MiB. */
+  maxMessageBytes?: number
+  run?: never
+  fetch?: never
+  input?: never
+}
+
+/** The connection of a `socket` function. Iterate over it for the client's messages. */
+export interface CallSocket extends AsyncIterable<string | Uint8Array> {
+  /** Subprotocols that the client offers. */
+  readonly protocols: readonly string[]
+  /**
+   * Takes the connection, with one of `protocols`, by default the first. So does the first `send`,
+   * `close` or iteration. Until then a thrown `PublicError` is an HTTP answer with its status.
+   */
+  accept(protocol?: string): void
+  /**
+   * Sends a text (a string) or binary message. Resolves when there is room for the next one: await it,
+   * and a slow client slows the function instead of filling its memory. Rejects once the call is given up.
+   */
+  send(data: string | Uint8Array): Promise<void>
+  /** Closes with a code of RFC 6455 that applications may send, and a reason of 123 bytes at most. */
+  close(code?: number, reason?: string): void
+  /** The code of the close, once there is one; 1006 for a client that was cut. */
+  readonly closeCode: number | null
+  readonly closeReason: string
 }
 
 const BRAND = Symbol.for('callgate.function')
@@ -100,7 +147,7 @@ export type DefinedFunction = { readonly [BRAND]: true } & AnyDeclaration
 
 // What model and input are is between the parts of one declaration; from outside nobody can know.
 // biome-ignore lint/suspicious/noExplicitAny: the only type that both `unknown` and `never` fit
-type AnyDeclaration = RunDeclaration<any, any> | FetchDeclaration<any>
+type AnyDeclaration = RunDeclaration<any, any> | FetchDeclaration<any> | SocketDeclaration<any>
 
 /**
  * Describes a function. Export the result as the file's default:
@@ -119,6 +166,9 @@ export function defineFunction<
 >(declaration: RunDeclaration<Model, Schema>): DefinedFunction
 export function defineFunction<Model = undefined>(
   declaration: FetchDeclaration<Model>,
+): DefinedFunction
+export function defineFunction<Model = undefined>(
+  declaration: SocketDeclaration<Model>,
 ): DefinedFunction
 export function defineFunction(declaration: AnyDeclaration): DefinedFunction {
   return Object.freeze({ ...declaration, [BRAND]: true as const })

@@ -1,7 +1,10 @@
 // A function's declaration -> its manifest, with the defaults filled in and every fault named.
 
 import {
+  DEFAULT_MAX_MESSAGE_BYTES,
+  DEFAULT_PING_MS,
   DEFAULT_RUN_MAX_BODY_BYTES,
+  DEFAULT_SOCKET_IDLE_MS,
   DEFAULT_TIMEOUT_MS,
   FUNCTION_NAME,
   MANIFEST_VERSION,
@@ -22,7 +25,6 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
   }
   const form = formOf(definition)
   const routes = routesOf(definition, name, form)
-  for (const route of routes) parseRoute(route)
   return readManifest({
     version: MANIFEST_VERSION,
     name,
@@ -30,7 +32,13 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
     routes,
     auth: authOf(definition),
     maxInputs: definition.maxInputs ?? 1,
-    timeoutMs: limit(definition.timeoutMs, DEFAULT_TIMEOUT_MS),
+    timeoutMs: limit(definition.timeoutMs, form === 'socket' ? null : DEFAULT_TIMEOUT_MS),
+    firstByteMs: limit(definition.firstByteMs, null),
+    idleMs: limit(definition.idleMs, form === 'socket' ? DEFAULT_SOCKET_IDLE_MS : null),
+    pingMs: limit(definition.pingMs, DEFAULT_PING_MS),
+    maxMessageBytes:
+      (definition.socket === undefined ? undefined : definition.maxMessageBytes) ??
+      DEFAULT_MAX_MESSAGE_BYTES,
     maxBodyBytes: limit(
       definition.maxBodyBytes,
       form === 'run' ? DEFAULT_RUN_MAX_BODY_BYTES : null,
@@ -38,18 +46,37 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
   })
 }
 
-function formOf(definition: DefinedFunction): 'run' | 'fetch' {
-  const forms = [definition.run, definition.fetch].filter((form) => form !== undefined)
-  if (forms.length !== 1 || typeof forms[0] !== 'function') {
-    throw new ManifestError('A function has exactly one of `run` and `fetch`.')
+function formOf(definition: DefinedFunction): Manifest['form'] {
+  const forms = (['run', 'fetch', 'socket'] as const).filter(
+    (form) => definition[form] !== undefined,
+  )
+  const form = forms[0]
+  if (form === undefined || forms.length > 1 || typeof definition[form] !== 'function') {
+    throw new ManifestError('A function has exactly one of `run`, `fetch` and `socket`.')
   }
-  return definition.run === undefined ? 'fetch' : 'run'
+  return form
 }
 
-function routesOf(definition: DefinedFunction, name: string, form: 'run' | 'fetch'): string[] {
+function routesOf(definition: DefinedFunction, name: string, form: Manifest['form']): string[] {
   const { route } = definition
-  if (route !== undefined) return typeof route === 'string' ? [route] : [...route]
-  return form === 'run' ? [`POST /${name}`] : [`/${name}/*`]
+  if (route === undefined) return [defaultRoute(name, form)]
+  const routes = typeof route === 'string' ? [route] : [...route]
+  for (const text of routes) {
+    const { method } = parseRoute(text)
+    if ((method === 'WS') !== (form === 'socket')) {
+      throw new ManifestError(
+        form === 'socket'
+          ? `route: ${text} cannot be served by \`socket\`; write WS /path.`
+          : `route: ${text} is a WebSocket's, which needs the form \`socket\`.`,
+      )
+    }
+  }
+  return routes
+}
+
+function defaultRoute(name: string, form: Manifest['form']): string {
+  if (form === 'fetch') return `/${name}/*`
+  return form === 'run' ? `POST /${name}` : `WS /${name}`
 }
 
 function authOf({ auth }: DefinedFunction): Manifest['auth'] {

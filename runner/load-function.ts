@@ -4,8 +4,11 @@
 import { register as registerHooks } from 'node:module'
 import { basename, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { register as registerTsx } from 'tsx/esm/api'
 import { type DefinedFunction, isDefinedFunction } from './define-function.js'
+import { importFault } from './import-fault.js'
+import type { HookData } from './resolve-callgate.js'
 
 export class LoadError extends Error {
   override readonly name = 'LoadError'
@@ -19,7 +22,8 @@ export interface LoadedFile {
 
 /**
  * Imports the file and returns the function that it exports by default, or its only exported function.
- * @param onImport told every file that is imported on the way, for watching
+ * @param onImport told every file of the function, once or more: the file itself, what it imports, and
+ * what it tries to import in vain. Not told of what lies in `node_modules`.
  * Throws a LoadError with a sentence; its cause has the stack.
  */
 export async function loadFunction(
@@ -27,25 +31,52 @@ export async function loadFunction(
   onImport: (path: string) => void = () => {},
 ): Promise<LoadedFile> {
   const path = resolve(file)
-  registerTsx({
-    onImport: (url) => {
-      if (url.startsWith('file:')) onImport(new URL(url).pathname)
-    },
-  })
-  registerHooks(new URL('./resolve-callgate.js', import.meta.url), {
-    data: { self: new URL('./define-function.js', import.meta.url).href },
-  })
-  return { definition: await importFunction(path), defaultName: basename(path, extname(path)) }
+  const files = new Set<string>()
+  const onFile = (imported: string) => {
+    files.add(imported)
+    onImport(imported)
+  }
+  const port = installHooks()
+  port.on('message', onFile)
+  // Only listening: the function alone decides how long the process lives.
+  port.unref()
+
+  const [imported] = await Promise.allSettled([import(pathToFileURL(path).href)])
+  // Whoever hears of a failure must know by then in which files it can be mended.
+  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+    onFile(next.message)
+  }
+  if (imported.status === 'rejected') {
+    const { reason } = imported
+    const sentence = `${path} cannot be imported: ${importFault(reason, files)}`
+    throw new LoadError(sentence, { cause: reason })
+  }
+  const definition = functionOf(imported.value, path)
+  return { definition, defaultName: basename(path, extname(path)) }
 }
 
-async function importFunction(path: string): Promise<DefinedFunction> {
-  let exported: Record<string, unknown>
-  try {
-    exported = await import(pathToFileURL(path).href)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new LoadError(`${path} cannot be imported: ${reason}`, { cause: error })
+let installedPort: MessagePort | null = null
+
+/** Readies this process for importing functions, once; returns where their files are reported. */
+export function installHooks(): MessagePort {
+  if (installedPort !== null) return installedPort
+  const { port1, port2 } = new MessageChannel()
+  const data: HookData = {
+    packageUrl: new URL('../', import.meta.url).href,
+    exported: {
+      callgate: new URL('./define-function.js', import.meta.url).href,
+      'callgate/client': new URL('../client/client.js', import.meta.url).href,
+    },
+    port: port2,
   }
+  registerHooks(new URL('./resolve-callgate.js', import.meta.url), { data, transferList: [port2] })
+  // After ours, so that it hears of them which scripts are modules.
+  registerTsx()
+  installedPort = port1
+  return port1
+}
+
+function functionOf(exported: Record<string, unknown>, path: string): DefinedFunction {
   if (isDefinedFunction(exported.default)) return exported.default
   const functions = Object.values(exported).filter(isDefinedFunction)
   if (functions.length === 1) return functions[0]!

@@ -122,6 +122,7 @@ async function serve(
       log,
       budget: new CreditBudget(config.creditBytes),
       maxBodyBytes: manifest.maxBodyBytes,
+      maxMessageBytes: manifest.maxMessageBytes,
       cancelGraceMs: config.cancelGraceMs,
     },
     onSlots: () => {

@@ -2,6 +2,7 @@
 // client's Accept -> bytes. It is done here and not in the gateway, because the gateway must scale
 // further than any one function.
 
+import { isUtf8 } from 'node:buffer'
 import { createParser } from 'eventsource-parser'
 import Negotiator from 'negotiator'
 import { CodecError, decodeValue, encodeValue } from '../shared/codec.js'
@@ -13,9 +14,6 @@ const NDJSON_TYPE = 'application/x-ndjson'
 const MSGPACK_TYPE = 'application/msgpack'
 const TEXT_TYPE = 'text/plain'
 const BINARY_TYPE = 'application/octet-stream'
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-const encoder = new TextEncoder()
 
 // ---- in ------------------------------------------------------------------------------------------
 
@@ -77,11 +75,10 @@ function decodeText(body: Uint8Array, contentType: string | null): string {
       `The charset ${charset} is not supported; send UTF-8.`,
     )
   }
-  try {
-    return utf8.decode(body)
-  } catch {
-    throw new CallError('bad_request', 'The body is not valid UTF-8.')
-  }
+  if (!isUtf8(body)) throw new CallError('bad_request', 'The body is not valid UTF-8.')
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  // A byte order mark is no part of the text.
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
 }
 
 function parseJson(text: string): unknown {
@@ -149,8 +146,6 @@ export interface Representation {
   readonly prefix: Uint8Array
   item(value: unknown, index: number): Uint8Array
   readonly suffix: Uint8Array
-  /** Says in the stream itself that it broke off; null where the form has no way to. */
-  failure(problem: unknown): Uint8Array | null
 }
 
 const NOTHING = new Uint8Array(0)
@@ -158,31 +153,28 @@ const NOTHING = new Uint8Array(0)
 const json: Representation = {
   contentType: JSON_TYPE,
   streamContentType: JSON_TYPE,
-  encode: (value) => encoder.encode(stringify(value)),
-  prefix: encoder.encode('['),
-  item: (value, index) => encoder.encode(index === 0 ? stringify(value) : `,${stringify(value)}`),
-  suffix: encoder.encode(']'),
-  failure: () => null,
+  encode: (value) => Buffer.from(stringify(value)),
+  prefix: Buffer.from('['),
+  item: (value, index) => Buffer.from(index === 0 ? stringify(value) : `,${stringify(value)}`),
+  suffix: Buffer.from(']'),
 }
 
 const ndjson: Representation = {
   contentType: NDJSON_TYPE,
   streamContentType: NDJSON_TYPE,
-  encode: (value) => encoder.encode(`${stringify(value)}\n`),
+  encode: (value) => Buffer.from(`${stringify(value)}\n`),
   prefix: NOTHING,
-  item: (value) => encoder.encode(`${stringify(value)}\n`),
+  item: (value) => Buffer.from(`${stringify(value)}\n`),
   suffix: NOTHING,
-  failure: () => null,
 }
 
 const sse: Representation = {
   contentType: SSE_TYPE,
   streamContentType: SSE_TYPE,
-  encode: (value) => encoder.encode(`data: ${stringify(value)}\n\n`),
+  encode: (value) => Buffer.from(`data: ${stringify(value)}\n\n`),
   prefix: NOTHING,
-  item: (value) => encoder.encode(`data: ${stringify(value)}\n\n`),
+  item: (value) => Buffer.from(`data: ${stringify(value)}\n\n`),
   suffix: NOTHING,
-  failure: (problem) => encoder.encode(`event: error\ndata: ${JSON.stringify(problem)}\n\n`),
 }
 
 const msgpack: Representation = {
@@ -192,7 +184,6 @@ const msgpack: Representation = {
   prefix: NOTHING,
   item: encodeValue,
   suffix: NOTHING,
-  failure: () => null,
 }
 
 // First is what a client gets that accepts anything.
@@ -218,7 +209,7 @@ export function representRaw(
   if (accept !== null && acceptable(accept, [type, JSON_TYPE, MSGPACK_TYPE])[0] !== type)
     return null
   return typeof value === 'string'
-    ? { contentType: `${TEXT_TYPE}; charset=utf-8`, body: encoder.encode(value) }
+    ? { contentType: `${TEXT_TYPE}; charset=utf-8`, body: Buffer.from(value) }
     : { contentType: BINARY_TYPE, body: value }
 }
 

@@ -9,7 +9,6 @@ import type { Reply } from './reply.js'
 import {
   decodeBody,
   decodeQuery,
-  type Representation,
   representRaw,
   representStream,
   representValue,
@@ -96,7 +95,7 @@ async function sendStream(
     for (let index = 0; !next.done; index++) {
       if (context.abortReason !== null) throw context.abortReason
       await reply.write(representation.item(next.value, index))
-      next = await nextOf(iterator, representation, context, reply)
+      next = await iterator.next()
     }
     if (context.abortReason !== null) throw context.abortReason
     if (representation.suffix.length > 0) await reply.write(representation.suffix)
@@ -104,23 +103,6 @@ async function sendStream(
   } finally {
     // The generator's own `finally` runs before the slot is free.
     await iterator.return?.()
-  }
-}
-
-async function nextOf(
-  iterator: AsyncIterator<unknown> | Iterator<unknown>,
-  representation: Representation,
-  context: RunnerCallContext<unknown>,
-  reply: Reply,
-): Promise<IteratorResult<unknown>> {
-  try {
-    return await iterator.next()
-  } catch (error) {
-    // Where the form can say so, the client reads why; the stream breaks off all the same.
-    const code = context.abortReason === null ? 'function_failed' : 'timed_out'
-    const notice = representation.failure({ code, callId: context.callId })
-    if (notice !== null) await reply.write(notice).catch(() => {})
-    throw error
   }
 }
 

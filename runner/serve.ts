@@ -123,6 +123,10 @@ export class RunnerServer {
         else call.abort(frame[2])
         return
       }
+      case FRAME.message:
+        return caller.calls.get(frame[1])?.onMessage(frame[2], frame[3])
+      case FRAME.close:
+        return caller.calls.get(frame[1])?.onClose(frame[2], frame[3])
       case FRAME.ping:
         return
       case FRAME.busy:
@@ -130,6 +134,7 @@ export class RunnerServer {
       case FRAME.reply:
       case FRAME.head:
       case FRAME.error:
+      case FRAME.accept:
         throw new CodecError('The caller sent a frame that only runners send.')
       default:
         frame satisfies never

@@ -23,8 +23,8 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return packr.pack(frame)
 }
 
-/** Bytes that `writeBodyHeader` needs at most. */
-export const BODY_HEADER_BYTES = 16
+/** Bytes that `writeBodyHeader` and `writeMessageHeader` need at most. */
+export const PAYLOAD_HEADER_BYTES = 18
 
 /**
  * Writes what stands before the bytes of a BODY frame: array of three, type, id, bin header.
@@ -33,22 +33,46 @@ export const BODY_HEADER_BYTES = 16
 export function writeBodyHeader(target: Buffer, at: number, id: number, bytes: number): number {
   target[at++] = 0x93
   target[at++] = FRAME.body
+  at = writeId(target, at, id)
+  return writeBinHeader(target, at, bytes)
+}
+
+/** Writes what stands before the bytes of a MESSAGE frame. Returns the position after it. */
+export function writeMessageHeader(
+  target: Buffer,
+  at: number,
+  id: number,
+  flags: number,
+  bytes: number,
+): number {
+  target[at++] = 0x94
+  target[at++] = FRAME.message
+  at = writeId(target, at, id)
+  target[at++] = flags
+  return writeBinHeader(target, at, bytes)
+}
+
+function writeId(target: Buffer, at: number, id: number): number {
   if (id < 0x80) {
-    target[at++] = id
-  } else if (id <= 0xffffffff) {
-    target[at++] = 0xce
-    at = target.writeUInt32BE(id, at)
-  } else {
-    target[at++] = 0xcb
-    at = target.writeDoubleBE(id, at)
+    target[at] = id
+    return at + 1
   }
+  if (id <= 0xffffffff) {
+    target[at] = 0xce
+    return target.writeUInt32BE(id, at + 1)
+  }
+  target[at] = 0xcb
+  return target.writeDoubleBE(id, at + 1)
+}
+
+function writeBinHeader(target: Buffer, at: number, bytes: number): number {
   if (bytes <= 0xff) {
-    target[at++] = 0xc4
-    target[at++] = bytes
-    return at
+    target[at] = 0xc4
+    target[at + 1] = bytes
+    return at + 2
   }
-  target[at++] = 0xc6
-  return target.writeUInt32BE(bytes, at)
+  target[at] = 0xc6
+  return target.writeUInt32BE(bytes, at + 1)
 }
 
 /**

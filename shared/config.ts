@@ -3,6 +3,7 @@
 // reported at once, under the name that the user wrote.
 
 import { z } from 'zod'
+import { DEFAULT_MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from './manifest.js'
 import { TOKEN } from './subjects.js'
 
 const port = z.coerce.number().int().min(0).max(65_535)
@@ -82,6 +83,14 @@ export const gatewaySettings = {
     .describe('calls of one function that may wait for a slot'),
   queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
+  maxMessageBytes: bytes
+    .max(MAX_MESSAGE_BYTES)
+    .default(DEFAULT_MAX_MESSAGE_BYTES)
+    .describe('largest message of a WebSocket, whatever its function says'),
+  socketExpiry: z
+    .enum(['close', 'ignore'])
+    .default('close')
+    .describe('what happens to a WebSocket whose token expires: closed with 4401, or nothing'),
   drainMs: durationMs
     .default(30_000)
     .describe('how long calls in flight may take to finish on shutdown'),

@@ -36,6 +36,8 @@ const TABLE = {
   // The function's side.
   function_failed: row(500, 1011, 'Function failed', { throwable: true }),
   timed_out: row(504, 4408, 'Timed out', {}),
+  first_byte_timed_out: row(504, 4408, 'Timed out waiting for the first byte', {}),
+  idle_timed_out: row(504, 4408, 'Timed out waiting for the next byte', {}),
   // Ours.
   no_capacity: row(503, 1013, 'No capacity', { retryable: true }),
   draining: row(503, 1012, 'Shutting down', { retryable: true }),

@@ -35,7 +35,20 @@ export const FRAME = {
   reply: 9,
   head: 10,
   error: 11,
+  accept: 12,
+  message: 13,
+  close: 14,
 } as const
+
+/** Bits of a MESSAGE's flags. */
+export const MESSAGE_TEXT = 1
+/** The message's last piece, and often its only one. */
+export const MESSAGE_LAST = 2
+
+/**
+ * What each MESSAGE costs beside its bytes, in credit: a message without bytes still takes memory.
+ */
+export const MESSAGE_COST_BYTES = 32
 
 /** Names and values in turn: `['content-type', 'text/plain', 'x-a', '1']`. Repeated names stay repeated. */
 export type FlatHeaders = readonly string[]
@@ -93,6 +106,25 @@ export type ErrorFrame = readonly [
   issues: readonly InputIssue[] | null,
   retryAfterSeconds: number | null,
 ]
+export type AcceptFrame = readonly [
+  type: typeof FRAME.accept,
+  id: number,
+  /** The subprotocol that the function has chosen. */
+  protocol: string | null,
+]
+export type MessageFrame = readonly [
+  type: typeof FRAME.message,
+  id: number,
+  flags: number,
+  bytes: Uint8Array,
+]
+export type CloseFrame = readonly [
+  type: typeof FRAME.close,
+  id: number,
+  /** As RFC 6455 has it; 1006 where a connection was cut. */
+  code: number,
+  reason: string,
+]
 
 export type Frame =
   | CallFrame
@@ -106,6 +138,9 @@ export type Frame =
   | ReplyFrame
   | HeadFrame
   | ErrorFrame
+  | AcceptFrame
+  | MessageFrame
+  | CloseFrame
 
 /**
  * Checks that a decoded value is a frame: type, number of elements, and the type of each element.
@@ -139,6 +174,18 @@ export function readFrame(value: unknown): Frame | null {
       return length === 4 && isHead(value) ? (value as unknown as HeadFrame) : null
     case FRAME.error:
       return length === 6 && isError(value) ? (value as unknown as ErrorFrame) : null
+    case FRAME.accept:
+      return length === 3 && (value[2] === null || typeof value[2] === 'string')
+        ? (value as unknown as AcceptFrame)
+        : null
+    case FRAME.message:
+      return length === 4 && isCount(value[2]) && value[3] instanceof Uint8Array
+        ? (value as unknown as MessageFrame)
+        : null
+    case FRAME.close:
+      return length === 4 && isCloseCode(value[2]) && typeof value[3] === 'string'
+        ? (value as unknown as CloseFrame)
+        : null
     default:
       return null
   }
@@ -171,6 +218,10 @@ function isError(frame: readonly unknown[]): boolean {
     (frame[4] === null || Array.isArray(frame[4])) &&
     (frame[5] === null || isCount(frame[5]))
   )
+}
+
+function isCloseCode(value: unknown): boolean {
+  return isCount(value) && value >= 1000 && value <= 4999
 }
 
 function isCount(value: unknown): value is number {

@@ -9,19 +9,26 @@ export function createLog(
   config: Pick<Config<typeof logSettings>, 'logLevel' | 'logFormat'>,
   bindings: Record<string, unknown> = {},
 ): Logger {
-  const options = {
-    level: config.logLevel,
-    base: bindings,
-    timestamp: pino.stdTimeFunctions.isoTime,
-  }
+  const options = { level: config.logLevel, base: bindings }
   return pino(options, config.logFormat === 'pretty' ? prettyLines() : jsonLines())
 }
 
-// Buffered, because a line a call would otherwise be a write(2) a call; flushed at 4 KiB, every 100 ms by
-// the timer below, and at exit.
+/** A line a call would otherwise be a write(2) a call. */
+const FLUSH_BYTES = 32 * 1024
+const FLUSH_INTERVAL_MS = 100
+/** A reader that has stopped reading must not fill our memory: lines beyond this are dropped. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+
+// What a kill -9 loses is a tenth of a second.
 function jsonLines() {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: 4096 })
-  setInterval(() => destination.flush(), 100).unref()
+  const destination = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: FLUSH_BYTES,
+    maxLength: MAX_BUFFERED_BYTES,
+    maxWrite: 4 * FLUSH_BYTES,
+  } as Parameters<typeof pino.destination>[0])
+  setInterval(() => destination.flush(), FLUSH_INTERVAL_MS).unref()
   process.on('exit', () => {
     try {
       destination.flushSync()
@@ -34,10 +41,8 @@ function jsonLines() {
 
 // Loaded only here: no process in production should pay for it.
 function prettyLines() {
-  const pretty = createRequire(import.meta.url)(
-    'pino-pretty',
-  ) as typeof import('pino-pretty').default
-  return pretty({
+  const { build } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty')
+  return build({
     colorize: process.stdout.isTTY,
     ignore: 'pid,hostname,time',
     singleLine: true,

@@ -12,20 +12,38 @@ export const DEFAULT_RUN_MAX_BODY_BYTES = 100 * 1024 * 1024
 /** A function's name is a token of a NATS subject and a key of the registry. */
 export const FUNCTION_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/
 
+/** What a WebSocket message may have unless its function says otherwise. */
+export const DEFAULT_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+/** What a function may say: both ends hold one message of this size in memory. */
+export const MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+/** A WebSocket on which nothing happens for so long is closed, unless its function says otherwise. */
+export const DEFAULT_SOCKET_IDLE_MS = 600_000
+/** Proxies cut what is silent for a minute, many of them earlier. */
+export const DEFAULT_PING_MS = 15_000
+
+const durationMs = z.int().min(1).max(2_147_483_647)
+
 const manifestSchema = z.object({
   version: z.literal(MANIFEST_VERSION),
   name: z.string().regex(FUNCTION_NAME),
-  /** `run` or `fetch`. */
-  form: z.enum(['run', 'fetch']),
+  form: z.enum(['run', 'fetch', 'socket']),
   /** As `parseRoute` reads them: `POST /v1/embeddings`. May be empty: then only NATS leads here. */
   routes: z.array(z.string()).max(64),
   /** `public`, or the scopes that a token needs, all of them; none means any valid token. */
   auth: z.union([z.literal('public'), z.object({ scopes: z.array(z.string()).max(32) })]),
   maxInputs: z.int().min(1).max(10_000),
   /** Total time of a call in milliseconds; null: unlimited. */
-  timeoutMs: z.int().min(1).max(2_147_483_647).nullable(),
+  timeoutMs: durationMs.nullable(),
+  /** Longest wait for the answer's first byte, from the moment a runner has the call; null: unlimited. */
+  firstByteMs: durationMs.nullable(),
+  /** Longest pause between two frames, in either direction; null: unlimited. */
+  idleMs: durationMs.nullable(),
+  /** A stream of server-sent events that is silent for so long gets a comment; null: none. */
+  pingMs: durationMs.nullable(),
   /** Largest request body in bytes; null: unbounded. */
   maxBodyBytes: z.int().min(0).nullable(),
+  /** Largest WebSocket message in bytes, either way. */
+  maxMessageBytes: z.int().min(1).max(MAX_MESSAGE_BYTES),
 })
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>

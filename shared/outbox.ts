@@ -9,7 +9,7 @@
 // the client library has copied them, which is one microtask after `publish`.
 
 import type { Bus } from './bus.js'
-import { BODY_HEADER_BYTES, encodeFrame, writeBodyHeader } from './codec.js'
+import { encodeFrame, PAYLOAD_HEADER_BYTES, writeBodyHeader, writeMessageHeader } from './codec.js'
 import { FRAME_OVERHEAD_BYTES, type Frame, MAX_CHUNK_BYTES } from './frame.js'
 
 const SMALL_BUFFER_BYTES = 16 * 1024
@@ -139,8 +139,16 @@ export class Outbox {
 
   /** Sends a BODY frame. `bytes` are at most `maxChunkBytes` and may be reused on return. */
   sendBody(id: number, bytes: Uint8Array): void {
-    const buffer = this.#room(bytes.length + BODY_HEADER_BYTES)
+    const buffer = this.#room(bytes.length + PAYLOAD_HEADER_BYTES)
     const at = writeBodyHeader(buffer, this.#used, id, bytes.length)
+    buffer.set(bytes, at)
+    this.#used = at + bytes.length
+  }
+
+  /** Sends a MESSAGE frame, likewise. */
+  sendMessage(id: number, flags: number, bytes: Uint8Array): void {
+    const buffer = this.#room(bytes.length + PAYLOAD_HEADER_BYTES)
+    const at = writeMessageHeader(buffer, this.#used, id, flags, bytes.length)
     buffer.set(bytes, at)
     this.#used = at + bytes.length
   }

@@ -10,6 +10,10 @@ export interface CallHead {
   readonly callId: string
   /** Total time in milliseconds, from the moment a runner has the call; null: unlimited. */
   readonly timeoutMs: number | null
+  /** Longest wait for the first byte of the answer; null: unlimited. */
+  readonly firstByteMs: number | null
+  /** Longest pause between two frames, either way; null: unlimited. */
+  readonly idleMs: number | null
   readonly method: string
   /** Path and query. */
   readonly url: string
@@ -34,6 +38,20 @@ export interface AnswerHandler {
   onEnd(): void
   /** The call failed; after `onHead`, the answer breaks off. */
   onError(error: CallError): void
-  /** The request body may be written again, after `Invocation.write` has returned false. */
+  /** More may be written, after `Invocation.write` or `sendMessage` has returned false. */
   onDrain(): void
+  /** Of an invocation that is a WebSocket; any other that is answered with messages breaks the protocol. */
+  readonly socket?: SocketHandler
+}
+
+export interface SocketHandler {
+  /** The function takes the connection. */
+  onAccept(protocol: string | null): void
+  /**
+   * A piece of a message, valid during the call only. Call `Invocation.consumedMessage` with its length
+   * when it has left.
+   */
+  onMessage(bytes: Uint8Array, isText: boolean, isLast: boolean): void
+  /** The function closes the connection; `onEnd` or `onError` still follows. */
+  onClose(code: number, reason: string): void
 }

@@ -1,27 +1,33 @@
-// One call of a function, from the caller's side: its state, its two bodies and its clock.
+// One call of a function, from the caller's side.
 //
 //            ┌──────── BUSY, not delivered ───────┐
 //            ▼                                    │
-//   ────▶ queued ──▶ sent ──HEAD──▶ answering     │
-//            │        │ │               │         │
-//            │        │ └── cancel ──▶ settling ◀─┤ (cancel, time is up: the slot is held
-//            │        │                 │         │  until the runner says that it has settled)
-//            └────────┴──────▶ ended ◀──┴─────────┘
+//   ────▶ queued ──▶ sent ──HEAD, ACCEPT──▶ answering
+//            │        │ │                         │
+//            │        │ └── cancel, clock ──▶ settling ◀── cancel, clock
+//            │        │      (the slot is held until the runner says that the function has settled)
+//            └────────┴──────▶ ended ◀────────────┘
 //
 // Only `#move` changes the state. A frame that comes late finds `ended` and is ignored.
-// Who owns what: the invocation its timer, its receive window and its copy of the body's beginning;
-// the dispatcher the queue; the runner link the slot.
+// Who owns what: the invocation its clocks, its receive window and what it sends; the dispatcher the
+// queue; the runner link the slot.
 
 import { Allowance, type CreditBudget, ReceiveWindow } from '../../shared/credit.js'
-import { CallError } from '../../shared/errors.js'
+import { CallError, type ErrorCode } from '../../shared/errors.js'
 import {
   type ErrorFrame,
   type FlatHeaders,
   FRAME,
   INITIAL_BODY_CREDIT_BYTES,
+  MESSAGE_COST_BYTES,
+  MESSAGE_LAST,
+  MESSAGE_TEXT,
 } from '../../shared/frame.js'
-import type { AnswerHandler, CallHead } from './answer-handler.js'
+import { MessageSender } from '../../shared/message-sender.js'
+import type { AnswerHandler, CallHead, SocketHandler } from './answer-handler.js'
+import { type ClockCode, Clocks } from './clocks.js'
 import type { Counters, Outcome } from './counters.js'
+import { RequestBodySender } from './request-body-sender.js'
 import type { RunnerLink } from './runner-link.js'
 
 /** Response bytes without a grant: most answers fit, and a thousand streams hold half of the default budget. */
@@ -54,19 +60,15 @@ export class Invocation {
   #id = 0
   #messageNumber = 0
   #isCounted = false
-  #timer: NodeJS.Timeout | null = null
+  #clocks: Clocks | null = null
 
-  // The request's body. `#kept` is what was sent and may have to be sent again, to another runner;
-  // `#pending` is what the credit does not cover yet.
-  #kept: Uint8Array[] = []
-  #isKeeping = true
-  #pending: Uint8Array[] = []
-  #hasEnded: boolean
-  #isEndSent = false
+  readonly #body: RequestBodySender
+  /** Messages to the function, once it has accepted a WebSocket. */
+  #messages: MessageSender | null = null
+  readonly #messageAllowance = new Allowance(INITIAL_BODY_CREDIT_BYTES)
   #needsDrain = false
-  readonly #allowance = new Allowance(0)
 
-  // The response's body.
+  // What comes back: credit that the runner was given with the CALL, a window once the answer streams.
   #replyCreditBytes = 0
   #isReplyCreditHeld = false
   #window: ReceiveWindow | null = null
@@ -84,8 +86,7 @@ export class Invocation {
     this.head = head
     this.#handler = handler
     this.counters = counters
-    this.#hasEnded = !hasMore
-    if (body !== null && body.length > 0) this.#pending.push(body)
+    this.#body = new RequestBodySender(body, hasMore)
   }
 
   get state(): InvocationState {
@@ -113,22 +114,16 @@ export class Invocation {
    * given is kept.
    */
   write(bytes: Uint8Array): boolean {
-    if (this.isOver || this.#hasEnded) return true
-    if (this.#pending.length === 0 && this.#runner !== null) {
-      const sent = this.#sendBody(bytes)
-      if (sent === bytes.length) return true
-      bytes = bytes.subarray(sent)
-    }
-    this.#pending.push(bytes.slice())
-    this.#needsDrain = true
-    return false
+    if (this.isOver) return true
+    this.#clocks?.touch()
+    const isSent = this.#body.write(bytes)
+    if (!isSent) this.#needsDrain = true
+    return isSent
   }
 
   /** The request's body is complete. */
   end(): void {
-    if (this.isOver || this.#hasEnded) return
-    this.#hasEnded = true
-    this.#sendEnd()
+    if (!this.isOver) this.#body.end()
   }
 
   /** Bytes of `onBody` have left. */
@@ -137,16 +132,35 @@ export class Invocation {
     if (grantBytes > 0) this.#runner?.outbox.send([FRAME.credit, this.#id, grantBytes])
   }
 
+  /** A piece of `onMessage` has left. */
+  consumedMessage(bytes: number): void {
+    this.consumed(bytes + MESSAGE_COST_BYTES)
+  }
+
+  /** Bytes of messages that wait for the function to read the ones before. */
+  get waitingMessageBytes(): number {
+    return this.#messages?.waitingBytes ?? 0
+  }
+
+  /** Sends a message to the function that has accepted. `bytes` may be reused on return. */
+  sendMessage(bytes: Uint8Array, isText: boolean): void {
+    if (this.isOver) return
+    this.#clocks?.touch()
+    this.#messages?.send(bytes, isText)
+  }
+
+  /** The WebSocket's client has closed, or was cut. The handler hears nothing more. */
+  closeSocket(code: number, reason: string): void {
+    if (this.#state !== 'answering') return this.cancel()
+    this.#runner?.outbox.send([FRAME.close, this.#id, code, reason])
+    this.#conclude(NORMAL_CLOSES.has(code) ? 'succeeded' : 'cancelled')
+    this.#move('settling')
+    this.#dropAll()
+  }
+
   /** The caller has lost interest. The handler hears nothing more. */
   cancel(): void {
-    if (this.isOver) return
-    const isQueued = this.#state === 'queued'
-    if (isQueued) this.#start()
-    this.#conclude('cancelled')
-    if (isQueued) {
-      this.#move('ended')
-      this.#owner.onUnqueued(this)
-    } else this.#settle('cancelled')
+    this.#giveUp('cancelled', 'cancelled')
   }
 
   // ---- for the dispatcher ------------------------------------------------------------------------
@@ -156,19 +170,15 @@ export class Invocation {
     this.#start()
     this.#runner = runner
     this.#id = id
-    this.#isEndSent = false
     this.#replyCreditBytes = this.#owner.budget.reserve(
       INITIAL_REPLY_CREDIT_BYTES,
       LEAST_REPLY_CREDIT_BYTES,
     )
     this.#isReplyCreditHeld = true
-    this.#allowance.grant(INITIAL_BODY_CREDIT_BYTES - this.#allowance.bytes)
-    const body = this.#takeFirstBody()
-    const isWhole = this.#hasEnded && this.#pending.length === 0
-    this.#isEndSent = isWhole
+    const { outbox } = runner
     const { head } = this
-    this.#messageNumber = runner.outbox.messageNumber
-    const isSent = runner.outbox.send([
+    const { first, isWhole } = this.#body.begin(outbox, id)
+    const isSent = outbox.send([
       FRAME.call,
       id,
       head.callId,
@@ -179,9 +189,11 @@ export class Invocation {
       head.params,
       head.headers,
       head.principal,
-      body,
+      first,
       !isWhole,
     ])
+    // After `send`, which may have had to close the message before.
+    this.#messageNumber = outbox.messageNumber
     this.#move('sent')
     if (!isSent) {
       this.#release()
@@ -190,8 +202,8 @@ export class Invocation {
       )
       return
     }
-    if (!isWhole) this.#sendPending()
-    if (head.timeoutMs !== null) this.#timer = setTimeout(() => this.#onDeadline(), head.timeoutMs)
+    if (!isWhole) this.#sendWaitingBody()
+    this.#clocks = new Clocks(head, (code, limitMs) => this.#onClock(code, limitMs))
   }
 
   /** It has waited too long, or cannot be served at all. Only from `queued`. */
@@ -203,13 +215,11 @@ export class Invocation {
     this.#handler.onError(error)
   }
 
-  // ---- for the runner link -----------------------------------------------------------------------
+  // ---- for the runner link: frames ------------------------------------------------------------------
 
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
-    const isOver = this.isOver
-    this.#release()
-    if (isOver) return this.#move('ended')
-    if (this.#state !== 'sent' || body.length > this.#replyCreditBytes) return this.#breakProtocol()
+    if (!this.#isLastFrameIn('sent')) return
+    if (body.length > this.#replyCreditBytes) return this.#breakProtocol()
     this.#conclude('succeeded')
     this.#move('ended')
     this.#handler.onReply(status, headers, body)
@@ -218,26 +228,18 @@ export class Invocation {
   onHead(status: number, headers: FlatHeaders): void {
     if (this.isOver) return
     if (this.#state !== 'sent') return this.#breakProtocol()
-    this.#dropKept()
-    this.#window = new ReceiveWindow(this.#owner.budget, this.#replyCreditBytes, REPLY_LIMITS)
-    this.#isReplyCreditHeld = false
-    this.#move('answering')
+    this.#beginAnswer()
     this.#handler.onHead(status, headers)
   }
 
   onBody(bytes: Uint8Array): void {
     if (this.isOver) return
-    if (this.#state !== 'answering' || !this.#window?.receive(bytes.length)) {
-      return this.#breakProtocol()
-    }
+    if (!this.#receive(bytes.length) || this.#messages !== null) return this.#breakProtocol()
     this.#handler.onBody(bytes)
   }
 
   onEnd(): void {
-    const isOver = this.isOver
-    this.#release()
-    if (isOver) return this.#move('ended')
-    if (this.#state !== 'answering') return this.#breakProtocol()
+    if (!this.#isLastFrameIn('answering')) return
     this.#conclude('succeeded')
     this.#move('ended')
     this.#handler.onEnd()
@@ -258,22 +260,51 @@ export class Invocation {
 
   onCredit(bytes: number): void {
     if (this.isOver) return
-    this.#dropKept()
-    this.#allowance.grant(bytes)
-    this.#sendPending()
+    this.#clocks?.touch()
+    if (this.#messages !== null) {
+      this.#messageAllowance.grant(bytes)
+      if (this.#messages.resume()) this.#handler.onDrain()
+      return
+    }
+    this.#body.dropKept()
+    this.#body.grant(bytes)
+    this.#sendWaitingBody()
   }
+
+  onAccept(protocol: string | null): void {
+    if (this.isOver) return
+    const socket = this.#handler.socket
+    if (this.#state !== 'sent' || socket === undefined) return this.#breakProtocol()
+    this.#beginAnswer()
+    this.#messages = new MessageSender(this.#runner!.outbox, this.#id, this.#messageAllowance)
+    socket.onAccept(protocol)
+  }
+
+  onMessage(flags: number, bytes: Uint8Array): void {
+    if (this.isOver) return
+    const socket = this.#acceptedSocket
+    if (socket === null || !this.#receive(bytes.length + MESSAGE_COST_BYTES)) {
+      return this.#breakProtocol()
+    }
+    socket.onMessage(bytes, (flags & MESSAGE_TEXT) !== 0, (flags & MESSAGE_LAST) !== 0)
+  }
+
+  onClose(code: number, reason: string): void {
+    if (this.isOver) return
+    const socket = this.#acceptedSocket
+    if (socket === null) return this.#breakProtocol()
+    socket.onClose(code, reason)
+  }
+
+  // ---- for the runner link: what became of the runner -------------------------------------------------
 
   /** The runner had no slot, or the CALL never reached it: nothing has run. */
   onNotTaken(): void {
     const isOver = this.isOver
     this.#release()
     if (isOver) return this.#move('ended')
-    if (this.#state !== 'sent' || !this.#isKeeping) return this.#breakProtocol()
-    if (this.#kept.length > 0) {
-      this.#pending.unshift(...this.#kept)
-      this.#dropKept()
-      this.#isKeeping = true
-    }
+    if (this.#state !== 'sent' || !this.#body.isReplayable) return this.#breakProtocol()
+    this.#body.rewind()
     this.#runner = null
     this.#move('queued')
     this.#owner.onReturned(this)
@@ -281,23 +312,56 @@ export class Invocation {
 
   /** The runner is gone, and may have begun. */
   onRunnerLost(): void {
-    const isOver = this.isOver
-    this.#release()
-    if (isOver) return this.#move('ended')
-    this.#fail(
-      new CallError('runner_lost', 'The runner of this call was lost. Try again if that is safe.'),
+    this.#endWith(
+      new CallError(
+        'runner_lost',
+        'The runner of this call was lost. Try again if that is safe for what it does.',
+      ),
     )
   }
 
-  /** The runner sent what PROTOCOL.md does not allow. */
+  /** The runner sent what PROTOCOL.md does not allow: nothing that it says counts any more. */
   onProtocolError(): void {
-    const isOver = this.isOver
-    this.#release()
-    if (isOver) return this.#move('ended')
-    this.#breakProtocol()
+    this.#endWith(protocolError())
   }
 
   // ---- within -----------------------------------------------------------------------------------
+
+  get #acceptedSocket(): SocketHandler | null {
+    return this.#messages === null ? null : (this.#handler.socket ?? null)
+  }
+
+  /** Counts bytes that came; false when there was no credit for them, or no answer has begun. */
+  #receive(bytes: number): boolean {
+    this.#clocks?.touch()
+    return this.#state === 'answering' && this.#window !== null && this.#window.receive(bytes)
+  }
+
+  #beginAnswer(): void {
+    this.#body.dropKept()
+    this.#clocks?.onFirstByte()
+    this.#clocks?.touch()
+    this.#window = new ReceiveWindow(this.#owner.budget, this.#replyCreditBytes, REPLY_LIMITS)
+    this.#isReplyCreditHeld = false
+    this.#move('answering')
+  }
+
+  /** The runner's last frame: gives everything back. False when there is nothing left to tell anyone. */
+  #isLastFrameIn(state: InvocationState): boolean {
+    const isOver = this.isOver
+    const isExpected = this.#state === state
+    this.#release()
+    if (isOver) this.#move('ended')
+    else if (!isExpected) this.#breakProtocol()
+    return !isOver && isExpected
+  }
+
+  #endWith(error: CallError): void {
+    const isOver = this.isOver
+    this.#release()
+    if (isOver) return this.#move('ended')
+    this.#fail(error)
+  }
 
   #start(): void {
     if (this.#isCounted) return
@@ -309,31 +373,32 @@ export class Invocation {
     this.counters.conclude(outcome)
   }
 
-  #onDeadline(): void {
-    this.#timer = null
+  #onClock(code: ClockCode, limitMs: number): void {
     if (this.isOver) return
-    this.#conclude('timedOut')
-    this.#settle('timed_out')
-    this.#handler.onError(
-      new CallError('timed_out', `The call took longer than its ${this.head.timeoutMs} ms.`),
-    )
+    this.#giveUp(code, 'timedOut')
+    this.#handler.onError(new CallError(code, `${CLOCK_SENTENCES[code]} ${limitMs} ms.`))
   }
 
-  /** Tells the runner to stop, and keeps the slot until it has. */
-  #settle(code: 'cancelled' | 'timed_out' | 'protocol_error'): void {
+  /** Out of the queue, or: tells the runner to stop, and keeps the slot until it has. */
+  #giveUp(code: ErrorCode, outcome: Outcome): void {
+    if (this.isOver) return
+    this.#start()
+    this.#conclude(outcome)
+    if (this.#state === 'queued') {
+      this.#move('ended')
+      this.#owner.onUnqueued(this)
+      return
+    }
     this.#runner?.outbox.send([FRAME.cancel, this.#id, code])
     this.#move('settling')
-    this.#dropBodies()
+    this.#dropAll()
   }
 
   #breakProtocol(): void {
-    const runner = this.#runner
-    const error = new CallError('protocol_error', 'The runner broke the wire protocol.')
-    if (runner?.holds(this.#id)) {
-      this.#conclude('failed')
-      this.#settle('protocol_error')
-      this.#handler.onError(error)
-    } else this.#fail(error)
+    const error = protocolError()
+    if (!this.#runner?.holds(this.#id)) return this.#fail(error)
+    this.#giveUp('protocol_error', 'failed')
+    this.#handler.onError(error)
   }
 
   #fail(error: CallError): void {
@@ -342,87 +407,60 @@ export class Invocation {
     this.#handler.onError(error)
   }
 
-  /** Gives back the slot, the credit and the clock: the runner has nothing more to do with it. */
+  /** Gives back the slot, the credit and the clocks: the runner has nothing more to do with it. */
   #release(): void {
-    this.#dropBodies()
+    this.#giveBack()
     this.#runner?.release(this.#id)
   }
 
-  #dropBodies(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+  #giveBack(): void {
+    this.#clocks?.stop()
+    this.#clocks = null
     if (this.#isReplyCreditHeld) this.#owner.budget.give(this.#replyCreditBytes)
     this.#isReplyCreditHeld = false
     this.#window?.close()
     this.#window = null
-    if (this.isOver) {
-      this.#dropKept()
-      this.#pending = []
-    }
+  }
+
+  #dropAll(): void {
+    this.#giveBack()
+    this.#body.drop()
+    this.#messages?.drop()
+  }
+
+  #sendWaitingBody(): void {
+    if (!this.#body.sendWaiting() || !this.#needsDrain) return
+    this.#needsDrain = false
+    this.#handler.onDrain()
   }
 
   #move(state: InvocationState): void {
     this.#state = state
   }
+}
 
-  // ---- the request's body --------------------------------------------------------------------------
+/** Closes by which a client says that all is well: normal, going away, no code at all. */
+const NORMAL_CLOSES = new Set([1000, 1001, 1005])
 
-  /** What goes into the CALL itself: everything that is there, within the initial credit and one chunk. */
-  #takeFirstBody(): Uint8Array | null {
-    const first = this.#pending[0]
-    if (first === undefined) return null
-    const limit = Math.min(this.#allowance.bytes, this.#runner!.outbox.maxChunkBytes)
-    if (first.length > limit) return null
-    this.#pending.shift()
-    this.#allowance.take(first.length)
-    if (this.#isKeeping) this.#kept.push(first)
-    return first
-  }
+const CLOCK_SENTENCES: Record<ClockCode, string> = {
+  timed_out: 'The call took longer than its',
+  first_byte_timed_out: 'The answer did not begin within',
+  idle_timed_out: 'Nothing went either way for',
+}
 
-  #sendPending(): void {
-    while (this.#pending.length > 0) {
-      const bytes = this.#pending[0]!
-      const sent = this.#sendBody(bytes)
-      if (sent < bytes.length) {
-        this.#pending[0] = bytes.subarray(sent)
-        return
-      }
-      this.#pending.shift()
-    }
-    this.#sendEnd()
-    if (this.#needsDrain) {
-      this.#needsDrain = false
-      this.#handler.onDrain()
-    }
-  }
-
-  /** Sends as much as the credit covers; returns how much that was. */
-  #sendBody(bytes: Uint8Array): number {
-    const runner = this.#runner!
-    const allowed = this.#allowance.take(bytes.length)
-    const chunkBytes = runner.outbox.maxChunkBytes
-    for (let at = 0; at < allowed; at += chunkBytes) {
-      runner.outbox.sendBody(this.#id, bytes.subarray(at, Math.min(at + chunkBytes, allowed)))
-    }
-    if (this.#isKeeping && allowed > 0) this.#kept.push(bytes.slice(0, allowed))
-    return allowed
-  }
-
-  #sendEnd(): void {
-    if (!this.#hasEnded || this.#isEndSent || this.#pending.length > 0 || this.#runner === null)
-      return
-    this.#isEndSent = true
-    this.#runner.outbox.send([FRAME.end, this.#id])
-  }
-
-  /** From here on another runner cannot be tried. */
-  #dropKept(): void {
-    this.#isKeeping = false
-    this.#kept = []
-  }
+function protocolError(): CallError {
+  return new CallError('protocol_error', 'The runner broke the wire protocol.')
 }
 
 function outcomeOf(error: CallError): Outcome {
-  if (error.code === 'timed_out') return 'timedOut'
-  return error.code === 'cancelled' ? 'cancelled' : 'failed'
+  switch (error.code) {
+    case 'timed_out':
+    case 'first_byte_timed_out':
+    case 'idle_timed_out':
+      return 'timedOut'
+    case 'cancelled':
+      return 'cancelled'
+    default:
+      return 'failed'
+  }
 }

@@ -173,6 +173,12 @@ export class RunnerLink implements RunnerLoad {
       case FRAME.free:
         this.#isFull = false
         return this.#owner.onSlot(this)
+      case FRAME.accept:
+        return this.#known(frame[1])?.onAccept(frame[2])
+      case FRAME.message:
+        return this.#known(frame[1])?.onMessage(frame[2], frame[3])
+      case FRAME.close:
+        return this.#known(frame[1])?.onClose(frame[2], frame[3])
       case FRAME.ping:
         return
       case FRAME.call:

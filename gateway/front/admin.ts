@@ -1,8 +1,8 @@
 // The admin port: health for orchestrators, the fleet for operators. No authentication, so it listens on
 // loopback unless told otherwise.
 
-import type { HttpResponse, us_listen_socket } from 'uWebSockets.js'
-import { PortTaken } from './http.js'
+import type { HttpResponse } from 'uWebSockets.js'
+import { listen } from './listen.js'
 import type { Uws } from './uws.js'
 
 export interface AdminSources {
@@ -35,17 +35,7 @@ export async function serveAdmin(
   app.any('/*', (res) =>
     sendJson(res, '404 Not Found', { paths: ['/healthz', '/readyz', '/fleet'] }),
   )
-  const socket = await new Promise<us_listen_socket>((resolve, reject) => {
-    app.listen(host, port, uws.LIBUS_LISTEN_EXCLUSIVE_PORT, (listening) => {
-      if (listening) resolve(listening)
-      else
-        reject(
-          new PortTaken(
-            `Admin port ${port} on ${host} is taken, or may not be used. Stop what listens there, or choose another with --admin-port.`,
-          ),
-        )
-    })
-  })
+  const socket = await listen(uws, app, host, port, '--admin-port')
   return { port: uws.us_socket_local_port(socket), close: () => void app.close() }
 }
 

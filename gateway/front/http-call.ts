@@ -11,39 +11,48 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import type { Logger } from 'pino'
 import { CallError } from '../../shared/errors.js'
-import {
-  type FlatHeaders,
-  INITIAL_BODY_CREDIT_BYTES,
-  type WirePrincipal,
-} from '../../shared/frame.js'
+import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
+import type { Principal } from '../auth.js'
 import type { AnswerHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
-import type { RequestHead } from './http.js'
+import type { PendingCall, Refusal } from './admission.js'
+import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
+import type { RequestHead } from './request-head.js'
 import { ResponseWriter } from './response-writer.js'
+import type { Stallable, StallGuard } from './stall-guard.js'
+import { wirePrincipal } from './wire-principal.js'
 
 type CallState = 'deciding' | 'collecting' | 'dispatched' | 'over'
 
 interface Route {
   readonly target: RouteTarget
   readonly params: Readonly<Record<string, string>>
-  readonly principal: WirePrincipal | null
+  readonly principal: Principal | null
 }
 
-export class HttpCall implements AnswerHandler {
+export interface HttpCallOptions {
+  readonly dispatcher: Dispatcher
+  readonly log: Logger
+  readonly stalls: StallGuard
+}
+
+export class HttpCall implements PendingCall, AnswerHandler, Stallable {
   readonly #res: HttpResponse
   readonly #head: RequestHead
   readonly #callId: string
   readonly #dispatcher: Dispatcher
   readonly #log: Logger
+  readonly #stalls: StallGuard
   readonly #writer: ResponseWriter
   readonly #startedMs = performance.now()
   #state: CallState = 'deciding'
   #route: Route | null = null
   #invocation: Invocation | null = null
   #failureCode: string | undefined
+  #events: EventStream | null = null
 
   // The body before the invocation starts.
   #collected: Uint8Array[] = []
@@ -56,13 +65,14 @@ export class HttpCall implements AnswerHandler {
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, log }: { dispatcher: Dispatcher; log: Logger },
+    { dispatcher, log, stalls }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
     this.#callId = callId
     this.#dispatcher = dispatcher
     this.#log = log
+    this.#stalls = stalls
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', (bytes) =>
       this.#invocation?.consumed(bytes),
     )
@@ -76,7 +86,7 @@ export class HttpCall implements AnswerHandler {
   start(
     target: RouteTarget,
     params: Readonly<Record<string, string>>,
-    principal: WirePrincipal | null,
+    principal: Principal | null,
   ): void {
     if (this.#state !== 'deciding') return
     this.#route = { target, params, principal }
@@ -87,6 +97,7 @@ export class HttpCall implements AnswerHandler {
       return this.#refuseTooLarge(maxBodyBytes)
     }
     this.#state = 'collecting'
+    this.#resume()
     if (this.#isBodyWhole || (declaredBytes ?? 0) > INITIAL_BODY_CREDIT_BYTES)
       return this.#dispatch()
     // Of unknown length: what has come by the end of this turn goes with the call, the rest follows.
@@ -94,10 +105,7 @@ export class HttpCall implements AnswerHandler {
   }
 
   /** Answers with an error instead of calling. */
-  refuse(
-    error: CallError,
-    how: { readonly headers?: readonly string[]; readonly closesConnection?: boolean } = {},
-  ): void {
+  refuse(error: CallError, how: Refusal = {}): void {
     if (this.#state !== 'deciding' && this.#state !== 'collecting') return
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
@@ -115,12 +123,20 @@ export class HttpCall implements AnswerHandler {
 
   onHead(status: number, headers: FlatHeaders): void {
     this.#writer.begin(status, headers)
+    if (this.#writer.isDone) return
+    this.#stalls.add(this)
+    if (EventStream.isOne(headers)) {
+      this.#events = new EventStream(this.#writer, this.#route!.target.pingMs)
+    }
   }
 
   onBody(bytes: Uint8Array): void {
     // A HEAD's body is dropped here, where it costs the client nothing.
     if (this.#writer.isDone) this.#invocation?.consumed(bytes.length)
-    else this.#writer.write(bytes)
+    else {
+      this.#writer.write(bytes)
+      this.#events?.onWritten(bytes)
+    }
   }
 
   onEnd(): void {
@@ -132,9 +148,11 @@ export class HttpCall implements AnswerHandler {
   onError(error: CallError): void {
     this.#resume()
     this.#failureCode = error.code
-    if (this.#writer.hasBegun) this.#writer.breakOff()
-    else {
-      const problem = problemOf(error, this.#callId)
+    const problem = problemOf(error, this.#callId)
+    if (this.#writer.hasBegun) {
+      this.#events?.fail(problem)
+      this.#writer.breakOff()
+    } else {
       this.#writer.whole(problem.status, problem.headers, problem.body)
     }
     this.#finish()
@@ -154,7 +172,8 @@ export class HttpCall implements AnswerHandler {
     if (maxBodyBytes !== null && this.#bodyBytes > maxBodyBytes)
       return this.#refuseTooLarge(maxBodyBytes)
     if (this.#state === 'dispatched') return this.#forward(chunk, isLast)
-    if (chunk.length > 0) this.#collected.push(chunk.slice())
+    // uWebSockets.js takes the chunk back when we return. From the pool: a fresh ArrayBuffer costs more.
+    if (chunk.length > 0) this.#collected.push(copyOf(chunk))
     if (this.#state === 'collecting') {
       if (isLast || this.#bodyBytes > INITIAL_BODY_CREDIT_BYTES) this.#dispatch()
     } else if (!isLast) this.#pause()
@@ -180,11 +199,13 @@ export class HttpCall implements AnswerHandler {
         functionName: target.functionName,
         callId: this.#callId,
         timeoutMs: target.timeoutMs,
+        firstByteMs: target.firstByteMs,
+        idleMs: target.idleMs,
         method: head.method,
         url: head.url,
         params,
         headers: head.headers,
-        principal,
+        principal: principal === null ? null : wirePrincipal(principal),
         fairnessKey: principal?.subject ?? '',
       },
       body,
@@ -192,6 +213,13 @@ export class HttpCall implements AnswerHandler {
       this,
     )
     this.#resume()
+    if (!this.#isBodyWhole) this.#stalls.add(this)
+  }
+
+  /** Of the engine's clock; a paused response has none. */
+  keepAlive(): void {
+    if (this.#writer.hasBegun) this.#writer.retry()
+    else if (!this.#isPaused) this.#res.resume()
   }
 
   /**
@@ -242,6 +270,8 @@ export class HttpCall implements AnswerHandler {
   #finish(): void {
     this.#state = 'over'
     this.#collected = []
+    this.#events?.stop()
+    this.#stalls.delete(this)
     const level = this.#failureCode === 'internal' ? 'error' : 'info'
     this.#log[level](
       {
@@ -260,4 +290,10 @@ export class HttpCall implements AnswerHandler {
       'call',
     )
   }
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  copy.set(bytes)
+  return copy
 }

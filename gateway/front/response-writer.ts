@@ -117,6 +117,12 @@ export class ResponseWriter {
     if (hasRoom) this.#reportSent()
   }
 
+  /** Text of the gateway's own, between pieces of the body; takes no credit. Not into a body of known length. */
+  insert(text: string): void {
+    if (this.#state !== 'streaming' || this.#totalBytes !== null) return
+    this.#res.cork(() => this.#res.write(text))
+  }
+
   /** The body is complete. */
   end(): void {
     if (this.#state !== 'streaming') return
@@ -187,6 +193,12 @@ export class ResponseWriter {
     const taken = res.getWriteOffset() - before
     this.#waiting.unshift(bytes.slice(taken))
     return false
+  }
+
+  /** Tries again what the client has not taken, which sets the engine's clock anew. */
+  retry(): void {
+    if (this.#state !== 'streaming' || this.#unsentBytes === 0) return
+    if (this.#totalBytes !== null) this.#onWritable(0)
   }
 
   #onWritable(_offset: number): boolean {

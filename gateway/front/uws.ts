@@ -39,6 +39,12 @@ declare module 'uWebSockets.js' {
       callback: (listenSocket: us_listen_socket | false) => void,
     ): TemplatedApp
   }
+  // A message in several frames, as its pieces come.
+  interface WebSocket<UserData> {
+    sendFirstFragment(message: RecognizedString, isBinary?: boolean, compress?: boolean): number
+    sendFragment(message: RecognizedString, compress?: boolean): number
+    sendLastFragment(message: RecognizedString, compress?: boolean): number
+  }
 }
 
 export type Uws = typeof import('uWebSockets.js')

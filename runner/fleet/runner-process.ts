@@ -1,16 +1,15 @@
 // Keeps one runner process alive: starts it, starts it again when it dies, stops it when told. Owns the
 // child process and the timer of the next attempt.
 //
-//   starting ──▶ ready ──▶ stopping ──▶ stopped
+//   starting ──▶ ready ──▶ ending ──▶ ended      (restart: the next one is `starting` meanwhile)
 //      ▲           │
 //      └── waiting ┘   (it died: again after a pause that doubles up to ten seconds)
 
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { RunnerMessage } from './runner-message.js'
+import type { RunnerSource } from './runner-source.js'
 
-const RUNNER_MAIN = fileURLToPath(new URL('../main.js', import.meta.url))
 const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 10_000
 /** A runner that lived so long has not failed at its start: the next pause is short again. */
@@ -26,9 +25,7 @@ export interface RunnerProcessEvents {
 export interface RunnerProcessOptions {
   readonly file: string
   readonly register: boolean
-  readonly environment: NodeJS.ProcessEnv
-  /** How long it may take to drain before it is killed, in milliseconds. */
-  readonly killAfterMs: number
+  readonly source: RunnerSource
   /** False: a file that cannot be loaded waits for `start` to be called again, when it has changed. */
   readonly retryFailedLoad: boolean
   readonly events: RunnerProcessEvents
@@ -37,6 +34,8 @@ export interface RunnerProcessOptions {
 export class RunnerProcess {
   readonly #options: RunnerProcessOptions
   #child: ChildProcess | null = null
+  /** Processes that were told to end, the current one or ones before it. */
+  readonly #ending = new Set<Promise<void>>()
   #retry: NodeJS.Timeout | null = null
   #pauseMs = FIRST_PAUSE_MS
   #isStopped = true
@@ -53,12 +52,8 @@ export class RunnerProcess {
     this.#isStopped = false
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
-    const { file, register, environment, events } = this.#options
-    const child = fork(RUNNER_MAIN, register ? [file] : [file, '--no-register'], {
-      env: environment,
-      // Signals are ours to pass on: a Ctrl-C in the terminal must not reach the child before we know.
-      detached: true,
-    })
+    const { file, register, source, events } = this.#options
+    const child = source.take(file, register)
     this.#child = child
     const startedMs = performance.now()
     let failure: string | null = null
@@ -66,39 +61,44 @@ export class RunnerProcess {
     child.on('message', (message: RunnerMessage) => {
       if (message.type === 'imported') events.onImported?.(message.path)
       else if (message.type === 'failed') failure = message.message
-      else {
+      else if (this.#child === child) {
         isReady = true
         events.onReady(message)
       }
     })
-    child.on('error', (error) => {
-      failure ??= error.message
-    })
-    child.on('exit', (code, signal) => {
+    const onEnded = (how: string) => {
       if (this.#child !== child) return
       this.#child = null
       if (this.#isStopped) return
       if (performance.now() - startedMs > HEALTHY_AFTER_MS) this.#pauseMs = FIRST_PAUSE_MS
-      const how = signal === null ? `with status ${code}` : `by ${signal}`
       this.#onDied(failure ?? `The runner of ${file} ended ${how}.`, isReady)
+    }
+    child.on('exit', async (code, signal) => {
+      // Its last words may still be in the channel.
+      if (child.connected) await once(child, 'disconnect')
+      onEnded(signal === null ? `with status ${code}` : `by ${signal}`)
+    })
+    child.on('error', (error) => {
+      // Without a process there will be no exit.
+      if (child.pid === undefined) onEnded(`before it began: ${error.message}`)
     })
   }
 
   /** Takes the file as it is now: the new process starts while the old one drains. */
-  async restart(): Promise<void> {
-    const old = this.#child
+  restart(): void {
+    if (this.#child !== null) this.#end(this.#child)
     this.#child = null
     this.#pauseMs = FIRST_PAUSE_MS
     this.start()
-    if (old !== null) await this.#end(old)
   }
 
-  /** Drains and ends the process. */
+  /** Drains and ends every process; resolves when none is left. */
   async stop(): Promise<void> {
     this.#isStopped = true
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
-    if (this.#child !== null) await this.#end(this.#child)
+    if (this.#child !== null) this.#end(this.#child)
+    await Promise.all(this.#ending)
   }
 
   #onDied(message: string, wasReady: boolean): void {
@@ -109,11 +109,16 @@ export class RunnerProcess {
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
   }
 
-  async #end(child: ChildProcess): Promise<void> {
-    if (child.exitCode !== null || child.signalCode !== null) return
+  #end(child: ChildProcess): void {
+    const ended = this.#ended(child).finally(() => this.#ending.delete(ended))
+    this.#ending.add(ended)
+  }
+
+  async #ended(child: ChildProcess): Promise<void> {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill('SIGTERM')
-    const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.killAfterMs)
+    const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.source.options.killAfterMs)
     await exited
     clearTimeout(timer)
   }

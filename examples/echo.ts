@@ -1,0 +1,6 @@
+import { defineFunction } from 'callgate'
+
+export default defineFunction({
+  maxInputs: 1000,
+  run: (input) => input,
+})

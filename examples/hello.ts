@@ -1,0 +1,7 @@
+import { defineFunction } from 'callgate'
+
+export default defineFunction({
+  route: 'GET /hello',
+  auth: 'public',
+  run: () => ({ message: 'Hello, world!' }),
+})

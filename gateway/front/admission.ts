@@ -1,0 +1,127 @@
+// Who may call what: finds the route, verifies the token, checks the scopes. The same for requests and
+// for WebSockets; `http-call.ts` and `socket-call.ts` take it from there. Nothing of a body is needed for
+// this, and none is ever parsed.
+
+import type { Logger } from 'pino'
+import { CallError } from '../../shared/errors.js'
+import { type Authenticator, AuthFailure, type Principal } from '../auth.js'
+import type { Functions, RouteTarget } from '../functions.js'
+import { challengeOf } from './challenge.js'
+import type { RequestHead } from './request-head.js'
+
+/** A request that waits to be let in. Exactly one of its methods is called, once. */
+export interface PendingCall {
+  /** The route is found, and the caller may use it. */
+  start(
+    target: RouteTarget,
+    params: Readonly<Record<string, string>>,
+    principal: Principal | null,
+  ): void
+  /** Answers with an error instead of calling. */
+  refuse(error: CallError, how?: Refusal): void
+}
+
+export interface Refusal {
+  /** Further headers, names and values in turn. */
+  readonly headers?: readonly string[]
+  readonly closesConnection?: boolean
+}
+
+export interface AdmissionOptions {
+  readonly functions: Functions
+  readonly authenticator: Authenticator
+  readonly log: Logger
+}
+
+export class Admission {
+  readonly #options: AdmissionOptions
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  /** @param method the request's, or `WS` for an upgrade */
+  decide(call: PendingCall, method: string, head: RequestHead): void {
+    const match = this.#options.functions.match(method, head.host, head.path)
+    switch (match.kind) {
+      case 'found':
+        return this.#authorize(call, head, match.target, match.params)
+      case 'wrong_method':
+        return call.refuse(...wrongMethod(match.allow, match.upgrade))
+      case 'bad_path':
+        return call.refuse(
+          new CallError('bad_request', 'The path has a byte or an escape that no path may have.'),
+        )
+      case 'none':
+        return call.refuse(new CallError('not_found', `No function has a route for ${head.path}.`))
+      default:
+        match satisfies never
+    }
+  }
+
+  #authorize(
+    call: PendingCall,
+    head: RequestHead,
+    target: RouteTarget,
+    params: Readonly<Record<string, string>>,
+  ): void {
+    if (target.isPublic) {
+      // Nobody has verified it: it is the function's own to judge.
+      if (head.authorization !== '') head.headers.push('authorization', head.authorization)
+      return call.start(target, params, null)
+    }
+    const { authenticator } = this.#options
+    const known = authenticator.verifyCached(head.authorization)
+    if (known !== undefined) return this.#admit(call, target, params, known)
+    authenticator.verify(head.authorization).then(
+      (principal) => this.#admit(call, target, params, principal),
+      (error) => this.#refuseToken(call, error),
+    )
+  }
+
+  #admit(
+    call: PendingCall,
+    target: RouteTarget,
+    params: Readonly<Record<string, string>>,
+    principal: Principal,
+  ): void {
+    for (const scope of target.scopes) {
+      if (principal.scopes.has(scope)) continue
+      const challenge = challengeOf('insufficient_scope', target.scopes)
+      return call.refuse(new CallError('forbidden', `The token lacks the scope ${scope}.`), {
+        headers: ['www-authenticate', challenge],
+      })
+    }
+    call.start(target, params, principal)
+  }
+
+  #refuseToken(call: PendingCall, error: unknown): void {
+    if (!(error instanceof AuthFailure)) {
+      this.#options.log.error({ err: error }, 'verifying a token failed')
+      return call.refuse(new CallError('internal', 'The token could not be verified.'))
+    }
+    if (error.reason === 'keys_unavailable') {
+      this.#options.log.error({ err: error.cause ?? error }, error.message)
+      return call.refuse(new CallError('unavailable', error.message, { retryAfterSeconds: 1 }))
+    }
+    const challenge =
+      error.reason === 'missing'
+        ? challengeOf(null, [])
+        : challengeOf('invalid_token', [], error.message)
+    call.refuse(new CallError('unauthenticated', error.message), {
+      headers: ['www-authenticate', challenge],
+    })
+  }
+}
+
+function wrongMethod(allow: readonly string[], takesUpgrade: boolean): [CallError, Refusal] {
+  if (allow.length === 0 && takesUpgrade) {
+    const error = new CallError('upgrade_required', 'This path takes WebSockets only.')
+    return [error, { headers: ['upgrade', 'websocket', 'connection', 'Upgrade'] }]
+  }
+  const methods = allow.join(', ')
+  return [
+    new CallError('method_not_allowed', `This path takes ${methods}.`),
+    { headers: ['allow', methods] },
+  ]
+}

@@ -1,0 +1,166 @@
+// The public port: gives every request and every WebSocket its call. The calls live in `http-call.ts` and
+// `socket-call.ts`; who may call what is `admission.ts`.
+
+import type {
+  HttpRequest,
+  HttpResponse,
+  us_listen_socket,
+  us_socket_context_t,
+} from 'uWebSockets.js'
+import type { Logger } from 'pino'
+import { CallError } from '../../shared/errors.js'
+import { newPeerId } from '../../shared/subjects.js'
+import type { Authenticator } from '../auth.js'
+import type { Dispatcher } from '../dispatch/dispatcher.js'
+import type { Functions } from '../functions.js'
+import { Admission } from './admission.js'
+import { readHandshake, withTokenFromProtocol } from './handshake.js'
+import { HttpCall } from './http-call.js'
+import { listen } from './listen.js'
+import { readHead } from './request-head.js'
+import { SocketCall, type SocketData } from './socket-call.js'
+import { StallGuard } from './stall-guard.js'
+import type { Uws } from './uws.js'
+
+/** Pings go out by themselves, so that only a peer that is really gone falls silent for so long. */
+const SOCKET_IDLE_SECONDS = 120
+/** The engine's lengths are signed and of 32 bits. */
+const MAX_ENGINE_BYTES = 2 ** 31 - 1
+
+export interface PublicServerOptions {
+  readonly functions: Functions
+  readonly authenticator: Authenticator
+  readonly dispatcher: Dispatcher
+  readonly log: Logger
+  /** Whether a WebSocket ends with the token that opened it. */
+  readonly socketExpiry: 'close' | 'ignore'
+  /** Largest message of a WebSocket, whatever its function says. */
+  readonly maxMessageBytes: number
+}
+
+export interface PublicServer {
+  readonly port: number
+  /** Takes no new connections and sends the WebSockets away (1012); requests go on. */
+  drain(): void
+  /** Cuts what is still open. */
+  close(): void
+}
+
+/** Listens; throws PortTaken. */
+export async function servePublic(
+  uws: Uws,
+  options: PublicServerOptions,
+  host: string,
+  port: number,
+): Promise<PublicServer> {
+  const front = new Front(options)
+  const app = uws.App()
+  app.ws<SocketData>('/*', {
+    // The engine cuts what is over its own limit without a word; a function's limit is below and has 1009.
+    maxPayloadLength: Math.min(2 * options.maxMessageBytes, MAX_ENGINE_BYTES),
+    idleTimeout: SOCKET_IDLE_SECONDS,
+    sendPingsAutomatically: true,
+    // Bounded by the credit that the function is given, not by dropping messages.
+    maxBackpressure: 0,
+    compression: uws.SHARED_COMPRESSOR,
+    upgrade: (res, req, context) => front.onUpgrade(res, req, context),
+    open: (ws) => ws.getUserData().call.onOpen(ws),
+    message: (ws, message, isBinary) => ws.getUserData().call.onClientMessage(message, isBinary),
+    drain: (ws) => {
+      if (ws.getBufferedAmount() === 0) ws.getUserData().call.onDrained()
+    },
+    close: (ws, code, reason) =>
+      ws.getUserData().call.onClientClose(code, Buffer.from(reason).toString('utf8')),
+  })
+  app.any('/*', (res, req) => front.onRequest(res, req))
+  const socket: us_listen_socket = await listen(uws, app, host, port, '--port')
+  let isListening = true
+  const stopListening = () => {
+    if (isListening) uws.us_listen_socket_close(socket)
+    isListening = false
+  }
+  return {
+    port: uws.us_socket_local_port(socket),
+    drain() {
+      stopListening()
+      front.closeSockets()
+    },
+    close() {
+      stopListening()
+      front.close()
+      app.close()
+    },
+  }
+}
+
+class Front {
+  readonly #options: PublicServerOptions
+  readonly #admission: Admission
+  readonly #stalls = new StallGuard()
+  readonly #sockets = new Set<SocketCall>()
+  readonly #callIdPrefix = newPeerId()
+  #calls = 0
+
+  constructor(options: PublicServerOptions) {
+    this.#options = options
+    this.#admission = new Admission(options)
+  }
+
+  onRequest(res: HttpResponse, req: HttpRequest): void {
+    const head = readHead(req)
+    const { dispatcher, log } = this.#options
+    const call = new HttpCall(res, head, this.#nextCallId(), {
+      dispatcher,
+      log,
+      stalls: this.#stalls,
+    })
+    if (head.framing === 'refused') {
+      const error = 'Send one Content-Length, or one Transfer-Encoding: chunked.'
+      return call.refuse(new CallError('bad_request', error), { closesConnection: true })
+    }
+    this.#admission.decide(call, head.method, head)
+  }
+
+  onUpgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
+    const head = readHead(req)
+    const handshake = readHandshake(head)
+    const { dispatcher, log, socketExpiry, maxMessageBytes } = this.#options
+    if ('error' in handshake) {
+      const call = new HttpCall(res, head, this.#nextCallId(), {
+        dispatcher,
+        log,
+        stalls: this.#stalls,
+      })
+      return call.refuse(handshake.error, handshake.how)
+    }
+    const call = new SocketCall(
+      res,
+      context,
+      withTokenFromProtocol(head, handshake),
+      handshake,
+      this.#nextCallId(),
+      {
+        dispatcher,
+        log,
+        closesOnExpiry: socketExpiry === 'close',
+        maxMessageBytes,
+        onClosed: (closed) => this.#sockets.delete(closed),
+      },
+    )
+    this.#sockets.add(call)
+    this.#admission.decide(call, 'WS', withTokenFromProtocol(head, handshake))
+  }
+
+  /** Clients come back, to another gateway or to the next life of this one. */
+  closeSockets(): void {
+    for (const call of [...this.#sockets]) call.closeFromHere(1012, 'The gateway is shutting down.')
+  }
+
+  close(): void {
+    this.#stalls.close()
+  }
+
+  #nextCallId(): string {
+    return `${this.#callIdPrefix}${(this.#calls++).toString(36)}`
+  }
+}

@@ -1,0 +1,66 @@
+// What the head of a request says, read while uWebSockets.js lets us: until its handler returns.
+
+import type { HttpRequest } from 'uWebSockets.js'
+import { type Framing, readFraming } from './request-framing.js'
+
+export interface RequestHead {
+  readonly method: string
+  readonly path: string
+  /** Path and query. */
+  readonly url: string
+  readonly host: string
+  readonly authorization: string
+  /** Names in lower case and values in turn, without `authorization` and `transfer-encoding`. */
+  readonly headers: string[]
+  readonly framing: Framing
+}
+
+const NONE: string[] = []
+
+export function readHead(req: HttpRequest): RequestHead {
+  const headers: string[] = []
+  let authorization = ''
+  let host = ''
+  let contentLengths: string[] = NONE
+  let transferEncodings: string[] = NONE
+  req.forEach((name, value) => {
+    switch (name) {
+      case 'authorization':
+        authorization = value
+        return
+      case 'content-length':
+        contentLengths = [...contentLengths, value]
+        break
+      case 'transfer-encoding':
+        transferEncodings = [...transferEncodings, value]
+        return
+      case 'host':
+        host = value
+        break
+    }
+    headers.push(name, value)
+  })
+  const path = req.getUrl()
+  const query = req.getQuery()
+  const method = req.getCaseSensitiveMethod()
+  const hasBodyFields = contentLengths !== NONE || transferEncodings !== NONE
+  return {
+    // `WS` is the route table's word for an upgrade, never a method that a client may send.
+    method: method === 'WS' ? 'ws' : method,
+    path,
+    url: query === undefined || query === '' ? path : `${path}?${query}`,
+    host,
+    authorization,
+    headers,
+    framing: hasBodyFields ? readFraming({ contentLengths, transferEncodings }) : null,
+  }
+}
+
+/** The values of a field, in the order in which they came. */
+export function valuesOf(headers: readonly string[], name: string): string[] {
+  const values: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index] === name) values.push(headers[index + 1]!)
+  }
+  return values
+}

@@ -1,0 +1,293 @@
+// One WebSocket, from its handshake to its close: joins the client's connection to an invocation.
+//
+//   deciding ──start──▶ calling ──ACCEPT──▶ open ──▶ closed
+//      └── refuse ──▶ closed ◀── error: an HTTP answer ┘ (the connection is not a WebSocket yet)
+//
+// uWebSockets.js cannot stop reading a WebSocket: what the function does not take up waits here, within a
+// bound, and a client that goes on sending is closed with 1013.
+
+import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js'
+import type { Logger } from 'pino'
+import { CallError, errorMeaning } from '../../shared/errors.js'
+import type { FlatHeaders } from '../../shared/frame.js'
+import type { Principal } from '../auth.js'
+import type { AnswerHandler, SocketHandler } from '../dispatch/answer-handler.js'
+import type { Dispatcher } from '../dispatch/dispatcher.js'
+import type { Invocation } from '../dispatch/invocation.js'
+import type { RouteTarget } from '../functions.js'
+import type { PendingCall, Refusal } from './admission.js'
+import type { Handshake } from './handshake.js'
+import { problemOf } from './problem.js'
+import type { RequestHead } from './request-head.js'
+import { ResponseWriter } from './response-writer.js'
+import { wirePrincipal } from './wire-principal.js'
+
+/** Messages that wait for the function: with more than this waiting, the next one closes the client. */
+const MAX_WAITING_BYTES = 1024 * 1024
+/** Compressing less than this makes it longer, or saves nothing worth the time. */
+const LEAST_COMPRESSED_BYTES = 512
+/** Node's timers hold no more. */
+const MAX_TIMER_MS = 2_147_483_647
+const EXPIRED_TOKEN_CODE = 4401
+const MAX_REASON_BYTES = 123
+
+export interface SocketData {
+  readonly call: SocketCall
+}
+
+export interface SocketCallOptions {
+  readonly dispatcher: Dispatcher
+  readonly log: Logger
+  /** Whether a connection ends with the token that opened it. */
+  readonly closesOnExpiry: boolean
+  /** Largest message, whatever the function says. */
+  readonly maxMessageBytes: number
+  readonly onClosed: (call: SocketCall) => void
+}
+
+type SocketState = 'deciding' | 'calling' | 'open' | 'closed'
+
+export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
+  readonly #res: HttpResponse
+  readonly #context: us_socket_context_t
+  readonly #head: RequestHead
+  readonly #handshake: Handshake
+  readonly #callId: string
+  readonly #options: SocketCallOptions
+  readonly #writer: ResponseWriter
+  readonly #startedMs = performance.now()
+  readonly socket = this
+  #state: SocketState = 'deciding'
+  #target: RouteTarget | null = null
+  #principal: Principal | null = null
+  #invocation: Invocation | null = null
+  #ws: WebSocket<SocketData> | null = null
+  #expiry: NodeJS.Timeout | null = null
+  /** Given to the engine, and not yet taken by the client. */
+  #unsentPieces: number[] = []
+  #isInsideMessage = false
+  #receivedMessages = 0
+  #sentMessages = 0
+  #code: string | undefined
+
+  constructor(
+    res: HttpResponse,
+    context: us_socket_context_t,
+    head: RequestHead,
+    handshake: Handshake,
+    callId: string,
+    options: SocketCallOptions,
+  ) {
+    this.#res = res
+    this.#context = context
+    this.#head = head
+    this.#handshake = handshake
+    this.#callId = callId
+    this.#options = options
+    this.#writer = new ResponseWriter(res, callId, false, () => {})
+    res.onAborted(() => this.#onClientGone())
+  }
+
+  // ---- admission --------------------------------------------------------------------------------------
+
+  start(
+    target: RouteTarget,
+    params: Readonly<Record<string, string>>,
+    principal: Principal | null,
+  ): void {
+    if (this.#state !== 'deciding') return
+    this.#state = 'calling'
+    this.#target = target
+    this.#principal = principal
+    this.#invocation = this.#options.dispatcher.start(
+      {
+        functionName: target.functionName,
+        callId: this.#callId,
+        timeoutMs: target.timeoutMs,
+        firstByteMs: target.firstByteMs,
+        idleMs: target.idleMs,
+        method: 'WS',
+        url: this.#head.url,
+        params,
+        headers: this.#head.headers,
+        principal: principal === null ? null : wirePrincipal(principal),
+        fairnessKey: principal?.subject ?? '',
+      },
+      null,
+      false,
+      this,
+    )
+  }
+
+  refuse(error: CallError, how: Refusal = {}): void {
+    if (this.#state === 'closed') return
+    const problem = problemOf(error, this.#callId, how.headers)
+    this.#writer.whole(problem.status, problem.headers, problem.body, how.closesConnection)
+    this.#finish(problem.status, error.code)
+  }
+
+  // ---- what the function does ------------------------------------------------------------------------
+
+  onAccept(protocol: string | null): void {
+    if (this.#state !== 'calling') return
+    this.#state = 'open'
+    this.#writer.abandon()
+    const { key, extensions, protocols, tokenProtocol } = this.#handshake
+    // A browser that offered nothing but its token would take an answer without it for a failure.
+    const chosen = protocol ?? (protocols.length === 1 ? tokenProtocol : null) ?? ''
+    this.#res.cork(() => {
+      // A header before the status would make it 200.
+      this.#res.writeStatus('101 Switching Protocols')
+      this.#res.writeHeader('x-call-id', this.#callId)
+      this.#res.upgrade({ call: this }, key, chosen, extensions, this.#context)
+    })
+  }
+
+  onMessage(bytes: Uint8Array, isText: boolean, isLast: boolean): void {
+    const ws = this.#ws
+    if (ws === null) return
+    ws.cork(() => this.#sendPiece(ws, bytes, isText, isLast))
+    this.#unsentPieces.push(bytes.length)
+    if (ws.getBufferedAmount() === 0) this.onDrained()
+  }
+
+  onClose(code: number, reason: string): void {
+    this.#endSocket(code, reason)
+  }
+
+  onEnd(): void {
+    this.#endSocket(1000, '')
+  }
+
+  onError(error: CallError): void {
+    if (this.#state === 'calling') return this.refuse(error)
+    this.#code ??= error.code
+    this.#endSocket(errorMeaning[error.code].closeCode, error.message)
+  }
+
+  /** A runner that answers a WebSocket with a response has another form than its manifest says. */
+  onReply(_status: number, _headers: FlatHeaders, _body: Uint8Array): void {
+    this.refuse(new CallError('protocol_error', 'The function does not take WebSockets.'))
+  }
+
+  onHead(): void {
+    this.#invocation?.cancel()
+    this.refuse(new CallError('protocol_error', 'The function does not take WebSockets.'))
+  }
+
+  onBody(): void {}
+
+  onDrain(): void {}
+
+  // ---- what the client does ----------------------------------------------------------------------------
+
+  onOpen(ws: WebSocket<SocketData>): void {
+    this.#ws = ws
+    const expiresAtMs = this.#principal?.expiresAtMs ?? Number.POSITIVE_INFINITY
+    if (!this.#options.closesOnExpiry || expiresAtMs === Number.POSITIVE_INFINITY) return
+    const leftMs = Math.max(0, expiresAtMs - Date.now())
+    if (leftMs > MAX_TIMER_MS) return
+    this.#expiry = setTimeout(() => {
+      this.#code = 'unauthenticated'
+      this.closeFromHere(EXPIRED_TOKEN_CODE, 'The token has expired.')
+    }, leftMs)
+  }
+
+  onClientMessage(message: ArrayBuffer, isBinary: boolean): void {
+    const invocation = this.#invocation
+    if (invocation === null || this.#state !== 'open') return
+    const limitBytes = Math.min(this.#target!.maxMessageBytes, this.#options.maxMessageBytes)
+    if (message.byteLength > limitBytes) {
+      this.#code = 'payload_too_large'
+      return this.closeFromHere(1009, `A message may have ${limitBytes} bytes.`)
+    }
+    if (invocation.waitingMessageBytes > MAX_WAITING_BYTES) {
+      this.#code = 'no_capacity'
+      return this.closeFromHere(1013, 'The function does not keep up with the messages.')
+    }
+    this.#receivedMessages++
+    invocation.sendMessage(new Uint8Array(message), !isBinary)
+  }
+
+  /** The client has taken everything that was sent. */
+  onDrained(): void {
+    for (const bytes of this.#unsentPieces.splice(0)) this.#invocation?.consumedMessage(bytes)
+  }
+
+  onClientClose(code: number, reason: string): void {
+    this.#ws = null
+    this.#invocation?.closeSocket(code, reason)
+    this.#finish(101, this.#code ?? (code === 1006 ? 'cancelled' : undefined), code)
+  }
+
+  /** Closes the client's connection and tells the function so. */
+  closeFromHere(code: number, reason: string): void {
+    if (this.#state !== 'open') return
+    this.#invocation?.closeSocket(code, reason)
+    this.#endSocket(code, reason)
+  }
+
+  // ---- within --------------------------------------------------------------------------------------------
+
+  #sendPiece(ws: WebSocket<SocketData>, bytes: Uint8Array, isText: boolean, isLast: boolean): void {
+    if (isLast) this.#sentMessages++
+    if (isLast && !this.#isInsideMessage) {
+      ws.send(bytes, !isText, bytes.length >= LEAST_COMPRESSED_BYTES)
+    } else if (isLast) {
+      this.#isInsideMessage = false
+      ws.sendLastFragment(bytes, false)
+    } else if (this.#isInsideMessage) ws.sendFragment(bytes, false)
+    else {
+      this.#isInsideMessage = true
+      ws.sendFirstFragment(bytes, !isText, false)
+    }
+  }
+
+  #endSocket(code: number, reason: string): void {
+    const ws = this.#ws
+    if (ws === null || this.#state !== 'open') return
+    this.#state = 'closed'
+    ws.cork(() => {
+      // The function asked for no code, or for the one of a cut connection, which no frame can carry.
+      if (code === 1005 || code === 1006) ws.close()
+      else ws.end(code, shorten(reason))
+    })
+  }
+
+  #onClientGone(): void {
+    this.#writer.abandon()
+    this.#invocation?.cancel()
+    this.#finish(499, 'cancelled')
+  }
+
+  #finish(status: number, code: string | undefined, closeCode?: number): void {
+    if (this.#expiry !== null) clearTimeout(this.#expiry)
+    this.#state = 'closed'
+    this.#options.onClosed(this)
+    this.#options.log.info(
+      {
+        callId: this.#callId,
+        method: 'WS',
+        path: this.#head.path,
+        function: this.#target?.functionName,
+        subject: this.#principal?.subject ?? undefined,
+        status,
+        code,
+        closeCode,
+        durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
+        receivedMessages: this.#receivedMessages,
+        sentMessages: this.#sentMessages,
+      },
+      'call',
+    )
+  }
+}
+
+/** A close frame has room for so many bytes; never half a character. */
+function shorten(reason: string): string {
+  if (Buffer.byteLength(reason) <= MAX_REASON_BYTES) return reason
+  return Buffer.from(reason)
+    .subarray(0, MAX_REASON_BYTES)
+    .toString('utf8')
+    .replace(/\ufffd$/u, '')
+}

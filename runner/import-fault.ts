@@ -1,0 +1,45 @@
+// Why a function's file could not be imported, and where in it: one line, for the one who is writing it.
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** @param files the function's own, of which one has the fault */
+export function importFault(error: unknown, files: ReadonlySet<string>): string {
+  if (!(error instanceof Error)) return String(error)
+  const compiler = COMPILER_FAULT.exec(error.message)
+  if (compiler !== null) return `${compiler[2]} (${compiler[1]})`
+  const text = error.message.trim().replaceAll(/\s*\n\s*/g, ' ')
+  const place = placeInStack(error.stack ?? '', files) ?? syntaxErrorPlace(error, files)
+  return place === null ? text : `${text} (${place})`
+}
+
+/** What esbuild says, which tsx compiles with; the first fault, where there are several. */
+const COMPILER_FAULT = /^Transform failed with .*\n(.+?:\d+:\d+): ERROR: (.*)/
+
+const STACK_PLACE = /^(?: +at (?:.*\()?)?((?:file:\/\/)?\/.+?)(:\d+(?::\d+)?)\)?$/gm
+
+/** The first place that is the function's own; the others are Node's and ours. */
+function placeInStack(stack: string, files: ReadonlySet<string>): string | null {
+  for (const [, file, position] of stack.matchAll(STACK_PLACE)) {
+    const path = file!.startsWith('file:') ? fileURLToPath(file!) : file!
+    if (files.has(path)) return path + position!
+  }
+  return null
+}
+
+/** Node keeps the place of a syntax error in a script to itself: only its `--check` tells. */
+function syntaxErrorPlace(error: Error, files: ReadonlySet<string>): string | null {
+  if (error.name !== 'SyntaxError') return null
+  for (const file of files) {
+    if (!['.js', '.mjs'].includes(extname(file))) continue
+    const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--check', '-'], {
+      input: readFileSync(file),
+      encoding: 'utf8',
+    })
+    const line = /^\[stdin\](:\d+)$/m.exec(stderr)?.[1]
+    if (line !== undefined) return file + line
+  }
+  return null
+}
