@@ -65,7 +65,7 @@ export class Invocation {
   readonly #body: RequestBodySender
   /** Messages to the function, once it has accepted a WebSocket. */
   #messages: MessageSender | null = null
-  readonly #messageAllowance = new Allowance(INITIAL_BODY_CREDIT_BYTES)
+  #messageAllowance: Allowance | null = null
   #needsDrain = false
 
   // What comes back: credit that the runner was given with the CALL, a window once the answer streams.
@@ -262,7 +262,7 @@ export class Invocation {
     if (this.isOver) return
     this.#clocks?.touch()
     if (this.#messages !== null) {
-      this.#messageAllowance.grant(bytes)
+      this.#messageAllowance?.grant(bytes)
       if (this.#messages.resume()) this.#handler.onDrain()
       return
     }
@@ -276,6 +276,7 @@ export class Invocation {
     const socket = this.#handler.socket
     if (this.#state !== 'sent' || socket === undefined) return this.#breakProtocol()
     this.#beginAnswer()
+    this.#messageAllowance = new Allowance(INITIAL_BODY_CREDIT_BYTES)
     this.#messages = new MessageSender(this.#runner!.outbox, this.#id, this.#messageAllowance)
     socket.onAccept(protocol)
   }

@@ -1,0 +1,88 @@
+// The directions of ARCHITECTURE.md, and the rule that a third-party library enters through one place.
+
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** What each part may import of the others; the longest prefix of a file's path decides. */
+const ALLOWED: Record<string, readonly string[]> = {
+  shared: ['shared'],
+  'gateway/dispatch': ['gateway/dispatch', 'shared'],
+  'gateway/front': ['gateway', 'shared'],
+  gateway: ['gateway', 'shared'],
+  'runner/fleet': ['runner/fleet', 'shared'],
+  runner: ['runner', 'shared'],
+  client: ['client', 'gateway/dispatch', 'shared'],
+  cli: ['cli', 'gateway', 'runner', 'client', 'shared'],
+  // It starts a nats-server, and loads uWebSockets.js for the peer that is made of it.
+  loadtest: ['loadtest', 'cli/embedded-nats', 'gateway/front/uws'],
+  examples: ['examples'],
+}
+
+/** Packages that only these places may import. */
+const DOORS: Record<string, readonly string[]> = {
+  'uWebSockets.js': ['gateway/front'],
+  msgpackr: ['shared/codec.ts'],
+  '@nats-io/transport-node': ['shared/nats.ts', 'loadtest/peers'],
+  '@nats-io/kv': ['shared/registry.ts'],
+  jose: ['gateway/auth', 'cli', 'loadtest'],
+  tsx: ['runner/load-function.ts'],
+  commander: ['cli', 'loadtest'],
+  negotiator: ['runner/representation.ts'],
+}
+
+t.test('imports run one way', async (t) => {
+  for (const { file, specifier } of await imports()) {
+    if (!specifier.startsWith('.')) continue
+    const part = partOf(file)
+    const target = relative(ROOT, resolve(ROOT, dirname(file), specifier))
+    const isAllowed = ALLOWED[part]!.some((prefix) => target.startsWith(prefix))
+    t.ok(isAllowed, `${file} may import ${target}`)
+  }
+})
+
+t.test('a library enters through one place', async (t) => {
+  for (const { file, specifier } of await imports()) {
+    const door = Object.keys(DOORS).find(
+      (name) => specifier === name || specifier.startsWith(`${name}/`),
+    )
+    if (door === undefined) continue
+    t.ok(
+      DOORS[door]!.some((prefix) => file.startsWith(prefix)),
+      `${file} may import ${specifier}`,
+    )
+  }
+})
+
+function partOf(file: string): string {
+  return Object.keys(ALLOWED)
+    .filter((prefix) => file.startsWith(`${prefix}/`))
+    .reduce((longest, prefix) => (prefix.length > longest.length ? prefix : longest), '')
+}
+
+async function imports(): Promise<{ file: string; specifier: string }[]> {
+  const found: { file: string; specifier: string }[] = []
+  for (const file of await sources()) {
+    const text = await readFile(join(ROOT, file), 'utf8')
+    for (const [, specifier] of text.matchAll(/^(?:import|export)\s[^;'"]*?from\s+'([^']+)'/gm)) {
+      found.push({ file, specifier: specifier! })
+    }
+  }
+  return found
+}
+
+async function sources(): Promise<string[]> {
+  const parts = [...new Set(Object.keys(ALLOWED).map((prefix) => prefix.split('/')[0]!))]
+  const files: string[] = []
+  for (const part of parts) {
+    for (const entry of await readdir(join(ROOT, part), { recursive: true, withFileTypes: true })) {
+      if (entry.isFile() && entry.name.endsWith('.ts')) {
+        files.push(relative(ROOT, join(entry.parentPath, entry.name)))
+      }
+    }
+  }
+  return files
+}
