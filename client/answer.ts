@@ -4,6 +4,7 @@
 import type { AnswerHandler } from '../gateway/dispatch/answer-handler.js'
 import type { Invocation } from '../gateway/dispatch/invocation.js'
 import { CodecError, decodeValue } from '../shared/codec.js'
+import { copyBytes } from '../shared/copy-bytes.js'
 import { CallError } from '../shared/errors.js'
 import type { FlatHeaders } from '../shared/frame.js'
 import { ValueStream } from './value-stream.js'
@@ -77,6 +78,8 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
       }
     } finally {
       this.#invocation?.cancel()
+      // Of an answer that is complete, what nobody will read any more.
+      for (const { bytes } of this.#arrived.splice(0)) this.#invocation?.consumed(bytes)
       this.#finish()
     }
   }
@@ -96,7 +99,7 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
 
   onBody(bytes: Uint8Array): void {
     if (this.#stream === null) {
-      this.#whole.push(bytes.slice())
+      this.#whole.push(copyBytes(bytes))
       this.#invocation?.consumed(bytes.length)
       return
     }

@@ -49,11 +49,14 @@ export interface CallOptions {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const config = readConfig(natsSettings, options, process.env)
-  const bus = await connectNats(config, 'callgate client')
+  const log = options.log ?? pino({ level: 'silent' })
+  const bus = await connectNats(config, 'callgate client', (error, subject) =>
+    log.error({ err: error, subject }, 'a NATS subscription failed'),
+  )
   const dispatcher = new Dispatcher({
     bus,
     subjects: subjectsIn(config.namespace),
-    log: options.log ?? pino({ level: 'silent' }),
+    log,
     creditBytes: options.creditBytes ?? 32 * 1024 * 1024,
     maxQueued: 100_000,
     queueWaitMs: options.queueWaitMs ?? 30_000,
@@ -120,16 +123,11 @@ export class Client {
         method: 'POST',
         url: `/${functionName}`,
         params: null,
-        headers: [
-          'accept',
-          'application/msgpack, */*;q=0.1',
-          'content-type',
-          'application/msgpack',
-        ],
+        headers: input === undefined ? [...ACCEPT] : [...ACCEPT, ...CONTENT_TYPE],
         principal: null,
         fairnessKey: '',
       },
-      encodeValue(input),
+      input === undefined ? null : encodeValue(input),
       false,
       answer,
     )
@@ -138,6 +136,8 @@ export class Client {
   }
 }
 
+const ACCEPT = ['accept', 'application/msgpack, */*;q=0.1'] as const
+const CONTENT_TYPE = ['content-type', 'application/msgpack'] as const
 const CLOSED = new CallError('cancelled', 'The client has been closed.')
 
 function noSuchFunction(name: string): CallError {

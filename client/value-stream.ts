@@ -1,6 +1,7 @@
 // Cuts the bytes of a stream of msgpack values back into values, however they were split on the way.
 
 import { CodecError, decodeValue, VALUE_LIMITS } from '../shared/codec.js'
+import { copyBytes } from '../shared/copy-bytes.js'
 import { endOfValue } from '../shared/msgpack-bounds.js'
 
 export class ValueStream {
@@ -18,7 +19,7 @@ export class ValueStream {
       values.push(decodeValue(buffer.subarray(at, end)))
       at = end
     }
-    this.#rest = buffer.slice(at)
+    this.#rest = copyBytes(buffer.subarray(at))
     return values
   }
 

@@ -21,27 +21,26 @@ export interface RouteTarget {
   readonly maxMessageBytes: number
 }
 
+const RETRY_MS = 1_000
+
 export class Functions {
+  readonly #registry: Registry
   readonly #log: Logger
   #manifests: ReadonlyMap<string, Manifest> = new Map()
   #table: RouteTable<RouteTarget> = RouteTable.build<RouteTarget>([])
   #stop: () => void = () => {}
+  #retry: NodeJS.Timeout | null = null
+  #isClosed = false
 
-  private constructor(log: Logger) {
+  private constructor(registry: Registry, log: Logger) {
+    this.#registry = registry
     this.#log = log
   }
 
   /** Resolves when the registry has been read once. */
   static async watch(registry: Registry, log: Logger): Promise<Functions> {
-    const functions = new Functions(log)
-    functions.#stop = await registry.watch({
-      onChange: (manifests) => functions.#onChange(manifests),
-      onUnreadable: (name, error) =>
-        log.error(
-          { function: name },
-          `manifest cannot be read, its routes are gone: ${error.message}`,
-        ),
-    })
+    const functions = new Functions(registry, log)
+    await functions.#follow()
     return functions
   }
 
@@ -54,7 +53,30 @@ export class Functions {
   }
 
   close(): void {
+    this.#isClosed = true
+    if (this.#retry !== null) clearTimeout(this.#retry)
     this.#stop()
+  }
+
+  async #follow(): Promise<void> {
+    this.#stop = await this.#registry.watch({
+      onChange: (manifests) => this.#onChange(manifests),
+      onUnreadable: (name, error) =>
+        this.#log.error(
+          { function: name },
+          `manifest cannot be read, its routes are gone: ${error.message}`,
+        ),
+      onLost: (error) => this.#onLost(error),
+    })
+  }
+
+  /** The routes stay as they are until the registry can be read again. */
+  #onLost(error: unknown): void {
+    if (this.#isClosed) return
+    this.#log.error({ err: error }, 'the function registry is not followed any more: trying again')
+    this.#retry = setTimeout(() => {
+      this.#follow().catch(() => {})
+    }, RETRY_MS)
   }
 
   #onChange(manifests: ReadonlyMap<string, Manifest>): void {

@@ -32,7 +32,9 @@ const DRAIN_POLL_MS = 20
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
   const uws = await loadUws({ maxHeaderBytes: config.maxHeaderBytes })
   const authenticator = await openAuthenticator(config, log)
-  const bus = await connectNats(config, 'callgate gateway')
+  const bus = await connectNats(config, 'callgate gateway', (error, subject) =>
+    log.error({ err: error, subject }, 'a NATS subscription failed'),
+  )
   const closers: (() => unknown)[] = [() => bus.close()]
   const closeAll = async () => {
     for (const close of closers.reverse()) await close()

@@ -13,7 +13,8 @@ import type { Subjects } from '../shared/subjects.js'
 export interface AnnouncerOptions {
   readonly bus: Bus
   readonly subjects: Subjects
-  readonly runnerId: string
+  /** Read anew for every announcement: it changes with the connection. */
+  readonly runnerId: () => string
   readonly functionName: string
   /** Read anew for every announcement. */
   readonly load: () => { readonly slots: number; readonly busyBy: Record<string, number> }
@@ -23,7 +24,7 @@ export class Announcer {
   readonly #options: AnnouncerOptions
   readonly #startedAt = new Date().toISOString()
   readonly #timer: NodeJS.Timeout
-  readonly #stops: (() => void)[]
+  readonly #stop: () => void
   #state: Announcement['state'] = 'ready'
 
   /** Announces the runner as ready: its inbox must be open by now. */
@@ -31,23 +32,19 @@ export class Announcer {
     const { bus, subjects } = options
     this.#options = options
     this.#timer = setInterval(() => this.announce(), ANNOUNCE_INTERVAL_MS)
-    this.#stops = [
-      bus.subscribe(subjects.discover, () => this.announce()),
-      bus.onConnection((isConnected) => {
-        if (isConnected) this.announce()
-      }),
-    ]
+    this.#stop = bus.subscribe(subjects.discover, () => this.announce())
     this.announce()
   }
 
   announce(): void {
     const { bus, subjects, runnerId, functionName, load } = this.#options
     const { slots, busyBy } = load()
+    const id = runnerId()
     bus.publish(
-      subjects.announce(functionName, runnerId),
+      subjects.announce(functionName, id),
       encodeAnnouncement({
         protocol: PROTOCOL_VERSION,
-        runner: runnerId,
+        runner: id,
         function: functionName,
         state: this.#state,
         slots,
@@ -70,6 +67,6 @@ export class Announcer {
     clearInterval(this.#timer)
     this.#state = 'gone'
     this.announce()
-    for (const stop of this.#stops) stop()
+    this.#stop()
   }
 }

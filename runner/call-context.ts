@@ -40,7 +40,7 @@ export class RunnerCallContext<Model> implements CallContext<Model> {
       this.#headers = new Headers()
       const flat = this.#frame[8]
       for (let index = 0; index < flat.length; index += 2) {
-        this.#headers.append(flat[index]!, flat[index + 1]!)
+        this.#headers.append(flat[index]!, toByteString(flat[index + 1]!))
       }
     }
     return this.#headers
@@ -78,4 +78,12 @@ export class RunnerCallContext<Model> implements CallContext<Model> {
   get abortReason(): Error | null {
     return this.#abortReason
   }
+}
+
+/** `Headers` takes characters of one byte only; what a client sent in UTF-8 is given as its bytes. */
+function toByteString(value: string): string {
+  for (let index = 0; index < value.length; index++) {
+    if (value.charCodeAt(index) > 0xff) return Buffer.from(value, 'utf8').toString('latin1')
+  }
+  return value
 }

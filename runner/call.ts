@@ -3,7 +3,7 @@
 
 import type { Logger } from 'pino'
 import type { CreditBudget } from '../shared/credit.js'
-import { CallError, type ErrorCode, isErrorCode } from '../shared/errors.js'
+import { CallError, type ErrorCode, type InputIssue, isErrorCode } from '../shared/errors.js'
 import { type CallFrame, type ErrorFrame, FRAME } from '../shared/frame.js'
 import type { Outbox } from '../shared/outbox.js'
 import { RunnerCallContext } from './call-context.js'
@@ -32,7 +32,7 @@ export class RunnerCall {
   readonly #frame: CallFrame
   readonly #outbox: Outbox
   readonly #hold: SlotHold
-  readonly #onSettled: () => void
+  readonly #onEnded: () => void
   readonly #context: RunnerCallContext<unknown>
   readonly #body: RequestBody
   readonly #reply: Reply
@@ -40,21 +40,22 @@ export class RunnerCall {
   readonly #socket: FunctionSocket | null
   #deadline: NodeJS.Timeout | null = null
   #grace: NodeJS.Timeout | null = null
+  #hasEnded = false
 
-  /** @param onSettled called once, after the last frame has been sent */
+  /** @param onEnded called once, after the last frame has been sent */
   constructor(
     environment: CallEnvironment,
     frame: CallFrame,
     outbox: Outbox,
     hold: SlotHold,
-    onSettled: () => void,
+    onEnded: () => void,
   ) {
     const [, id, , timeoutMs, replyCreditBytes, , , , , , body, hasMore] = frame
     this.#environment = environment
     this.#frame = frame
     this.#outbox = outbox
     this.#hold = hold
-    this.#onSettled = onSettled
+    this.#onEnded = onEnded
     this.#context = new RunnerCallContext(frame, environment.model, environment.log, Date.now())
     this.#reply = new Reply(outbox, id, replyCreditBytes)
     this.#body = new RequestBody(
@@ -74,14 +75,19 @@ export class RunnerCall {
     return this.#context.callId
   }
 
+  get isSocket(): boolean {
+    return this.#socket !== null
+  }
+
   /** Runs the function. Never rejects. */
   async run(): Promise<void> {
+    let failure: { readonly error: unknown } | null = null
     try {
       await this.#serve()
-      this.#settle(null)
     } catch (error) {
-      this.#settle(error)
+      failure = { error }
     }
+    this.#settle(failure)
   }
 
   onBody(bytes: Uint8Array): void {
@@ -144,14 +150,28 @@ export class RunnerCall {
     })
   }
 
-  #settle(error: unknown): void {
+  #settle(failure: { readonly error: unknown } | null): void {
     if (this.#deadline !== null) clearTimeout(this.#deadline)
     if (this.#grace !== null) clearTimeout(this.#grace)
     this.#body.fail(SETTLED)
     this.#socket?.dispose()
-    if (error !== null) this.#outbox.send(this.#errorFrame(error))
+    if (failure !== null) this.#end(failure.error)
+    else this.#end()
     this.#hold.release()
-    this.#onSettled()
+  }
+
+  /** The last frame, once: when the function has settled, or when nobody knows whether it ever will. */
+  #end(...error: [] | [unknown]): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    if (error.length > 0) {
+      const frame = this.#errorFrame(error[0])
+      if (!this.#outbox.send(frame)) {
+        const [type, id, code] = frame
+        this.#outbox.send([type, id, code, 'The reason is too long to be sent.', null, null])
+      }
+    }
+    this.#onEnded()
   }
 
   // The order of the questions matters: a function that is cancelled throws whatever it likes.
@@ -162,11 +182,11 @@ export class RunnerCall {
       return [FRAME.error, id, abortReason.code, abortReason.message, null, null]
     }
     if (error instanceof CallError) {
-      return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
+      return [FRAME.error, id, error.code, error.message, firstOf(error.issues), null]
     }
     if (isPublicError(error)) {
       this.#context.log.info({ code: error.code, err: error }, 'function refused')
-      return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
+      return [FRAME.error, id, error.code, error.message, firstOf(error.issues), null]
     }
     this.#context.log.error({ err: error }, 'function failed')
     return [
@@ -184,6 +204,7 @@ export class RunnerCall {
       { graceMs: this.#environment.cancelGraceMs },
       'call did not settle after it was given up: its slot is out of use until it does. Pass `signal` on to whatever the function waits for.',
     )
+    this.#end(this.#context.abortReason)
     this.#hold.poison()
   }
 
@@ -191,6 +212,13 @@ export class RunnerCall {
     this.#context.log.error('the caller broke the wire protocol')
     this.abort('protocol_error')
   }
+}
+
+/** A client reads the first ones; a body can be made to have as many as it likes. */
+const MAX_ISSUES = 100
+
+function firstOf(issues: readonly InputIssue[] | undefined): readonly InputIssue[] | null {
+  return issues === undefined ? null : issues.slice(0, MAX_ISSUES)
 }
 
 const SETTLED = new Error('The call has ended.')

@@ -82,7 +82,8 @@ function defaultRoute(name: string, form: Manifest['form']): string {
 function authOf({ auth }: DefinedFunction): Manifest['auth'] {
   if (auth === 'public') return 'public'
   if (auth === undefined) return { scopes: [] }
-  return { scopes: typeof auth.scope === 'string' ? auth.scope.split(' ') : [...auth.scope] }
+  const scopes = typeof auth.scope === 'string' ? auth.scope.split(/\s+/) : [...auth.scope]
+  return { scopes: scopes.filter((scope) => scope !== '') }
 }
 
 /** `Infinity` is null on the wire and in JSON. */

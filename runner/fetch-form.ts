@@ -50,20 +50,14 @@ export async function sendResponse(
   const onAbort = () => void reader.cancel(context.abortReason).catch(() => {})
   context.signal.addEventListener('abort', onAbort, { once: true })
   try {
-    const first = await reader.read()
-    if (first.done) return await reply.whole(response.status, headers, NO_BODY)
-    const second = reader.read()
-    // One chunk and the end at once is a whole answer: one frame instead of three.
-    if (await isDoneNow(second)) {
-      return await reply.whole(
-        response.status,
-        without(headers, 'content-length'),
-        asBytes(first.value),
-      )
+    const begin = await readAtOnce(reader)
+    // All of it at once is a whole answer: one frame instead of three.
+    if (begin.rest === null) {
+      return await reply.whole(response.status, without(headers, 'content-length'), begin.bytes)
     }
     reply.head(response.status, headers)
-    await reply.write(asBytes(first.value))
-    for (let next = await second; !next.done; next = await reader.read()) {
+    if (begin.bytes.length > 0) await reply.write(begin.bytes)
+    for (let next = await begin.rest; !next.done; next = await reader.read()) {
       await reply.write(asBytes(next.value))
     }
     if (context.abortReason !== null) throw context.abortReason
@@ -97,9 +91,8 @@ function toRequest(
 function urlOf(context: RunnerCallContext<unknown>): string {
   const scheme = context.header('x-forwarded-proto') === 'https' ? 'https' : 'http'
   const host = context.header('host') ?? ''
-  return /^[A-Za-z0-9.:[\]_-]+$/.test(host)
-    ? `${scheme}://${host}${context.url}`
-    : `${scheme}://localhost${context.url}`
+  const isPlain = /^[A-Za-z0-9.:[\]_-]+$/.test(host) && URL.canParse(`${scheme}://${host}/`)
+  return `${scheme}://${isPlain ? host : 'localhost'}${context.url}`
 }
 
 function flatten(headers: Headers): string[] {
@@ -118,8 +111,24 @@ function asBytes(chunk: unknown): Uint8Array {
   throw new TypeError('The body of a Response must be a stream of bytes.')
 }
 
-/** True when the stream ends in this turn of the event loop. */
-async function isDoneNow(next: Promise<{ done: boolean }>): Promise<boolean> {
-  const turnsEnd = new Promise<false>((resolve) => setImmediate(resolve, false))
-  return Promise.race([next.then(({ done }) => done), turnsEnd])
+interface Begin {
+  readonly bytes: Uint8Array
+  /** The next read, under way; null when the stream has ended. */
+  readonly rest: ReturnType<ReadableStreamDefaultReader<unknown>['read']> | null
+}
+
+/** One chunk at most, and whether that is all, as far as this turn of the event loop knows. */
+async function readAtOnce(reader: ReadableStreamDefaultReader<unknown>): Promise<Begin> {
+  const first = reader.read()
+  const chunk = await inThisTurn(first)
+  if (chunk === null) return { bytes: NO_BODY, rest: first }
+  if (chunk.done) return { bytes: NO_BODY, rest: null }
+  const second = reader.read()
+  const next = await inThisTurn(second)
+  return { bytes: asBytes(chunk.value), rest: next?.done ? null : second }
+}
+
+/** What the promise resolves to, or null when it has not by the end of this turn. */
+function inThisTurn<T>(promise: Promise<T>): Promise<T | null> {
+  return Promise.race([promise, new Promise<null>((resolve) => setImmediate(resolve, null))])
 }

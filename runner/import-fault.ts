@@ -10,8 +10,12 @@ export function importFault(error: unknown, files: ReadonlySet<string>): string 
   if (!(error instanceof Error)) return String(error)
   const compiler = COMPILER_FAULT.exec(error.message)
   if (compiler !== null) return `${compiler[2]} (${compiler[1]})`
+  const place = placeInStack(error.stack ?? '', files)
+  if (place === null && (error.name === 'SyntaxError' || error.message.startsWith('Parse error'))) {
+    const fault = scriptFault(files)
+    if (fault !== null) return fault
+  }
   const text = error.message.trim().replaceAll(/\s*\n\s*/g, ' ')
-  const place = placeInStack(error.stack ?? '', files) ?? syntaxErrorPlace(error, files)
   return place === null ? text : `${text} (${place})`
 }
 
@@ -29,17 +33,16 @@ function placeInStack(stack: string, files: ReadonlySet<string>): string | null 
   return null
 }
 
-/** Node keeps the place of a syntax error in a script to itself: only its `--check` tells. */
-function syntaxErrorPlace(error: Error, files: ReadonlySet<string>): string | null {
-  if (error.name !== 'SyntaxError') return null
+/** Node keeps the place of a syntax error in a script to itself, and tsx guesses: `--check` tells. */
+function scriptFault(files: ReadonlySet<string>): string | null {
   for (const file of files) {
     if (!['.js', '.mjs'].includes(extname(file))) continue
     const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--check', '-'], {
       input: readFileSync(file),
       encoding: 'utf8',
     })
-    const line = /^\[stdin\](:\d+)$/m.exec(stderr)?.[1]
-    if (line !== undefined) return file + line
+    const fault = /^\[stdin\](:\d+)\n[\s\S]*?^SyntaxError: (.*)$/m.exec(stderr)
+    if (fault !== null) return `${fault[2]} (${file}${fault[1]})`
   }
   return null
 }

@@ -20,7 +20,7 @@ import { createLog } from '../shared/log.js'
 import { type Manifest, ManifestError } from '../shared/manifest.js'
 import { connectNats, type NatsBus, NatsUnreachable } from '../shared/nats.js'
 import { Registry, RegistryUnavailable } from '../shared/registry.js'
-import { newPeerId, subjectsIn } from '../shared/subjects.js'
+import { subjectsIn } from '../shared/subjects.js'
 import { Announcer } from './announce.js'
 import type { DefinedFunction } from './define-function.js'
 import { describeFunction } from './describe-function.js'
@@ -53,7 +53,9 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const { definition, defaultName } = await loadFunction(options.file, options.onImport)
   const manifest = describeFunction(definition, defaultName)
   const log = createLog(config, { function: manifest.name })
-  const bus = await connectNats(config, `callgate runner ${manifest.name}`)
+  const bus = await connectNats(config, `callgate runner ${manifest.name}`, (error, subject) =>
+    log.error({ err: error, subject }, 'a NATS subscription failed'),
+  )
   try {
     const stopLoading = new AbortController()
     const model = await load(definition, log, stopLoading.signal)
@@ -103,7 +105,6 @@ async function serve(
   config: RunnerConfig,
   log: Logger,
 ): Promise<Runner> {
-  const runnerId = newPeerId()
   const subjects = subjectsIn(config.namespace)
   let stopping: Promise<void> | null = null
   let onStopped: (value: Awaited<Runner['stopped']>) => void
@@ -114,7 +115,6 @@ async function serve(
   const server = new RunnerServer({
     bus,
     subjects,
-    runnerId,
     slots: manifest.maxInputs,
     environment: {
       definition,
@@ -125,6 +125,7 @@ async function serve(
       maxMessageBytes: manifest.maxMessageBytes,
       cancelGraceMs: config.cancelGraceMs,
     },
+    onRenamed: () => announcer.announce(),
     onSlots: () => {
       if (server.healthySlots > 0 || stopping !== null) return
       log.error('no healthy slot is left: this runner is replaced')
@@ -136,12 +137,12 @@ async function serve(
   const announcer = new Announcer({
     bus,
     subjects,
-    runnerId,
+    runnerId: () => server.runnerId,
     functionName: manifest.name,
     load: () => ({ slots: server.healthySlots, busyBy: server.busyBy }),
   })
   void bus.closed.then(() => stop('nats closed'))
-  log.info({ runner: runnerId, slots: manifest.maxInputs }, 'runner ready')
+  log.info({ runner: server.runnerId, slots: manifest.maxInputs }, 'runner ready')
 
   function stop(reason: Awaited<Runner['stopped']>['reason']): Promise<void> {
     stopping ??= drain().then(() => onStopped({ reason }))
@@ -160,16 +161,17 @@ async function serve(
     announcer.close()
     server.close()
     await bus.close()
-    log.info({ runner: runnerId }, 'runner gone')
+    log.info({ runner: server.runnerId }, 'runner gone')
   }
 
-  return { manifest, runnerId, stop: () => stop('told'), stopped }
+  return { manifest, runnerId: server.runnerId, stop: () => stop('told'), stopped }
 }
 
 // ---- as a process ---------------------------------------------------------------------------------
 
 function tell(message: RunnerMessage): void {
-  process.send?.(message)
+  // The channel can close at any moment; then there is nobody to tell.
+  if (process.connected) process.send?.(message, undefined, {}, () => {})
 }
 
 /** One sentence for what the user can mend; anything else keeps its stack. */

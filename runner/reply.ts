@@ -49,7 +49,7 @@ export class Reply {
     if (body.length <= this.#allowance.bytes && body.length <= this.#outbox.maxChunkBytes) {
       this.#hasHead = true
       checkHead(headers)
-      this.#outbox.send([FRAME.reply, this.#id, status, headers, body])
+      if (!this.#outbox.send([FRAME.reply, this.#id, status, headers, body])) throw tooLarge()
       return
     }
     this.head(status, [...headers, 'content-length', String(body.length)])
@@ -63,7 +63,7 @@ export class Reply {
     this.#hasHead = true
     const at = headers.indexOf('content-length')
     if (at !== -1 && at % 2 === 0) this.#owedBytes = Number(headers[at + 1])
-    this.#outbox.send([FRAME.head, this.#id, status, headers])
+    if (!this.#outbox.send([FRAME.head, this.#id, status, headers])) throw tooLarge()
   }
 
   /** Sends bytes of the body; resolves when all of them were sent. They may be reused then. */
@@ -112,4 +112,9 @@ function checkHead(headers: FlatHeaders): void {
       `The response head is larger than ${MAX_HEAD_BYTES} bytes.`,
     )
   }
+}
+
+/** Of what the NATS server takes in one message. */
+function tooLarge(): CallError {
+  return new CallError('function_failed', 'The response head is too large for the NATS server.')
 }

@@ -117,20 +117,19 @@ async function decodeMultipart(body: Uint8Array, contentType: string): Promise<u
 }
 
 function fieldsOf(entries: Iterable<[string, unknown]>): Record<string, unknown> {
-  const fields: Record<string, unknown> = {}
+  // No prototype: a field may be called `__proto__`.
+  const fields: Record<string, unknown> = Object.create(null)
+  const lists = new Map<string, unknown[]>()
   for (const [name, value] of entries) {
-    const before = Object.hasOwn(fields, name) ? fields[name] : undefined
-    const merged =
-      before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value]
-    // Not by assignment: a field may be called `__proto__`.
-    Object.defineProperty(fields, name, {
-      value: merged,
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    })
+    const list = lists.get(name)
+    if (list !== undefined) list.push(value)
+    else if (name in fields) {
+      const both = [fields[name], value]
+      lists.set(name, both)
+      fields[name] = both
+    } else fields[name] = value
   }
-  return fields
+  return { ...fields }
 }
 
 // ---- out -----------------------------------------------------------------------------------------
@@ -243,9 +242,19 @@ function acceptable(accept: string, types: string[]): string[] {
   return new Negotiator({ headers: { accept } }).mediaTypes(types)
 }
 
-/** JSON has no bigint: a safe one becomes a number, others a string. `undefined` is null. */
+/**
+ * JSON has no bytes and no bigint: bytes become base64, a safe bigint a number and any other a string.
+ * `undefined` is null.
+ */
 function stringify(value: unknown): string {
-  return JSON.stringify(value ?? null, replaceBigint) ?? 'null'
+  const shown =
+    value instanceof Uint8Array ? Buffer.from(value).toString('base64') : (value ?? null)
+  try {
+    // Without a replacer, which would make every other value several times as slow.
+    return JSON.stringify(shown) ?? 'null'
+  } catch {
+    return JSON.stringify(shown, replaceBigint) ?? 'null'
+  }
 }
 
 function replaceBigint(_key: string, value: unknown): unknown {

@@ -1,11 +1,15 @@
 // Takes CALLs from callers and runs them: the runner's read loop. Each caller has its own outbox and its
 // own calls; the slots are shared.
+//
+// A runner's id lives as long as its connection. After a loss nobody knows which frames have arrived, so
+// the old id stays silent for ever (the server says so to whoever still asks for it), every call is
+// aborted, and the runner comes back under a new one.
 
 import type { Bus, BusMessage } from '../shared/bus.js'
 import { CodecError, decodeFrames } from '../shared/codec.js'
 import { type CallFrame, FRAME, type Frame } from '../shared/frame.js'
 import { Mailroom, type Outbox } from '../shared/outbox.js'
-import type { Subjects } from '../shared/subjects.js'
+import { newPeerId, type Subjects } from '../shared/subjects.js'
 import { type CallEnvironment, RunnerCall } from './call.js'
 import { EarlyCancels } from './early-cancels.js'
 import { Slots } from './slots.js'
@@ -15,11 +19,12 @@ const PING_INTERVAL_MS = 1_000
 export interface ServerOptions {
   readonly bus: Bus
   readonly subjects: Subjects
-  readonly runnerId: string
   readonly slots: number
   readonly environment: CallEnvironment
   /** Slots were freed or poisoned. */
   readonly onSlots: () => void
+  /** The runner has a new id, under which it can be called from now on. */
+  readonly onRenamed: () => void
 }
 
 interface Caller {
@@ -33,27 +38,32 @@ interface Caller {
 export class RunnerServer {
   readonly #options: ServerOptions
   readonly #mailroom: Mailroom
-  readonly #callers = new Map<string, Caller>()
+  #runnerId = newPeerId()
+  #callers = new Map<string, Caller>()
   readonly #slots: Slots
   readonly #earlyCancels = new EarlyCancels()
   readonly #pings: NodeJS.Timeout
-  readonly #stops: (() => void)[]
+  #closeInbox: () => void
+  readonly #stopFollowing: () => void
   #isDraining = false
   /** Resolves `drained`. */
   #onIdle: (() => void) | null = null
 
   constructor(options: ServerOptions) {
-    const { bus, subjects, runnerId } = options
+    const { bus } = options
     this.#options = options
     this.#mailroom = new Mailroom(bus)
     this.#slots = new Slots(options.slots, () => this.#onSlots())
     this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS)
-    this.#stops = [
-      bus.subscribe(subjects.runnerInbox(runnerId), (message) => this.#onMessage(message)),
-      bus.onConnection((isConnected) => {
-        if (!isConnected) this.abortAll('cancelled')
-      }),
-    ]
+    this.#closeInbox = this.#openInbox()
+    this.#stopFollowing = bus.onConnection((isConnected) => {
+      if (isConnected) void this.#comeBack()
+      else this.#onDisconnected()
+    })
+  }
+
+  get runnerId(): string {
+    return this.#runnerId
   }
 
   /** Slots that are not poisoned. */
@@ -77,6 +87,10 @@ export class RunnerServer {
   /** Takes no more calls; resolves when the ones that it has have settled. */
   drain(): Promise<void> {
     this.#isDraining = true
+    // A WebSocket may go on for ever, and its client can come back to another runner at once.
+    for (const { calls } of this.#callers.values()) {
+      for (const call of calls.values()) if (call.isSocket) call.abort('draining')
+    }
     if (this.inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onIdle = resolve
@@ -84,14 +98,43 @@ export class RunnerServer {
   }
 
   abortAll(code: 'cancelled' | 'draining'): void {
-    for (const { calls } of this.#callers.values())
+    for (const { calls } of this.#callers.values()) {
       for (const call of calls.values()) call.abort(code)
+    }
   }
 
   close(): void {
     clearInterval(this.#pings)
     this.#mailroom.flush()
-    for (const stop of this.#stops) stop()
+    this.#closeInbox()
+    this.#stopFollowing()
+  }
+
+  #openInbox(): () => void {
+    const { bus, subjects } = this.#options
+    return bus.subscribe(subjects.runnerInbox(this.#runnerId), (message) =>
+      this.#onMessage(message),
+    )
+  }
+
+  #onDisconnected(): void {
+    this.#closeInbox()
+    this.abortAll('cancelled')
+    // Their calls settle by themselves, and give their slots back; what they say goes nowhere.
+    this.#callers = new Map()
+  }
+
+  async #comeBack(): Promise<void> {
+    this.#runnerId = newPeerId()
+    this.#closeInbox = this.#openInbox()
+    try {
+      // The inbox is open on the server before anybody can read of it.
+      await this.#options.bus.flush()
+    } catch {
+      // Lost again: the next return of the connection starts over.
+      return
+    }
+    this.#options.onRenamed()
   }
 
   #onMessage(message: BusMessage): void {
@@ -151,14 +194,14 @@ export class RunnerServer {
       return
     }
     const call = new RunnerCall(this.#options.environment, frame, caller.outbox, hold, () =>
-      this.#onSettled(caller, id),
+      this.#onEnded(caller, id),
     )
     caller.calls.set(id, call)
     if (this.#earlyCancels.take(caller.id, id)) call.abort('cancelled')
     void call.run()
   }
 
-  #onSettled(caller: Caller, id: number): void {
+  #onEnded(caller: Caller, id: number): void {
     caller.calls.delete(id)
     if (this.#onIdle !== null && this.inFlight === 0) this.#onIdle()
   }
@@ -179,10 +222,12 @@ export class RunnerServer {
   #caller(id: string): Caller {
     let caller = this.#callers.get(id)
     if (caller === undefined) {
-      const { subjects, runnerId } = this.#options
+      const { subjects } = this.#options
+      const runnerId = this.#runnerId
       const outbox = this.#mailroom.outbox(
         subjects.toCaller(id, runnerId),
         subjects.toRunner(runnerId, id),
+        false,
       )
       caller = { id, outbox, calls: new Map(), isWaiting: false }
       this.#callers.set(id, caller)

@@ -8,7 +8,13 @@ import { FRAME, type Frame, readFrame } from './frame.js'
 import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true })
-const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
+const frameUnpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
+// Other languages write every large integer in 64 bits: a number where one holds it exactly.
+const valueUnpackr = new Unpackr({
+  useRecords: false,
+  mapsAsObjects: true,
+  int64AsType: 'auto' as 'number',
+})
 
 /** Values of `application/msgpack` bodies come from strangers: no deeper, and no more of them. */
 export const VALUE_LIMITS: MsgpackLimits = { maxDepth: 128, maxItems: 1_000_000 }
@@ -77,7 +83,8 @@ function writeBinHeader(target: Buffer, at: number, bytes: number): number {
 
 /**
  * Reads every frame of a message, in order. Byte strings are views on `message`.
- * Throws a CodecError at the first one that is no frame; the ones before it have been handed out.
+ * Throws a CodecError at the first one that is no frame, when the ones before it have been handed out, and
+ * at once where the bytes are not msgpack.
  */
 export function decodeFrames(message: Uint8Array, onFrame: (frame: Frame) => void): void {
   if (message.length === 0) return
@@ -93,7 +100,7 @@ export function decodeFrames(message: Uint8Array, onFrame: (frame: Frame) => voi
 // and must not be entered again by what a frame sets off.
 function unpackAll(message: Uint8Array): unknown[] {
   try {
-    return unpackr.unpackMultiple(message) as unknown[]
+    return frameUnpackr.unpackMultiple(message) as unknown[]
   } catch (error) {
     throw new CodecError('The message is not msgpack.', { cause: error })
   }
@@ -109,7 +116,7 @@ export function decodeValue(bytes: Uint8Array, limits: MsgpackLimits = VALUE_LIM
   const fault = checkBounds(bytes, limits)
   if (fault !== null) throw new CodecError(fault)
   try {
-    return unpackr.unpack(bytes)
+    return valueUnpackr.unpack(bytes)
   } catch (error) {
     throw new CodecError('The bytes are not msgpack.', { cause: error })
   }

@@ -6,10 +6,21 @@ import { z } from 'zod'
 import { DEFAULT_MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from './manifest.js'
 import { TOKEN } from './subjects.js'
 
-const port = z.coerce.number().int().min(0).max(65_535)
-const count = z.coerce.number().int().min(1)
-const durationMs = z.coerce.number().int().min(1).max(2_147_483_647)
-const bytes = z.coerce.number().int().min(1)
+// A variable is text; an empty one is no number, though JavaScript says that it is 0.
+const whole = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .trim()
+      .regex(/^-?\d+$/, 'a whole number')
+      .transform(Number),
+  ])
+  .pipe(z.int())
+const port = whole.pipe(z.int().min(0).max(65_535))
+const count = whole.pipe(z.int().min(1))
+const durationMs = whole.pipe(z.int().min(1).max(2_147_483_647))
+const bytes = whole.pipe(z.int().min(1))
 const list = z.string().transform((text) =>
   text
     .split(',')
@@ -34,7 +45,10 @@ export const natsSettings = {
     .regex(TOKEN, 'one word of letters, digits, - and _')
     .default('callgate')
     .describe('first token of every NATS subject; keeps several Callgates on one NATS apart'),
-  registryReplicas: count.max(5).default(1).describe('JetStream replicas of the function registry'),
+  registryReplicas: count
+    .pipe(z.int().max(5))
+    .default(1)
+    .describe('JetStream replicas of the function registry'),
 }
 
 export const logSettings = {
@@ -59,32 +73,31 @@ export const gatewaySettings = {
   jwksUrl: z.url().optional().describe('address of the JSON Web Key Set'),
   jwtKeyFile: text.optional().describe('file with one key: a PEM public key, or the HS256 secret'),
   issuer: text.optional().describe('required `iss` of a token'),
-  audience: list.optional().describe('accepted `aud` of a token, separated by commas'),
+  audience: list
+    .pipe(z.array(z.string()).min(1))
+    .optional()
+    .describe('accepted `aud` of a token, separated by commas'),
   algorithms: list
     .pipe(z.array(z.enum(['HS256', 'RS256', 'ES256', 'EdDSA'])).min(1))
     .default(['RS256', 'ES256', 'EdDSA'])
     .describe('signature algorithms that are accepted, separated by commas'),
-  clockToleranceMs: z.coerce
-    .number()
-    .int()
-    .min(0)
+  clockToleranceMs: whole
+    .pipe(z.int().min(0))
     .default(5_000)
     .describe('leeway for `exp` and `nbf`'),
   tokenCacheSize: count.default(10_000).describe('verified tokens that are remembered'),
   maxHeaderBytes: bytes
-    .max(1024 * 1024)
+    .pipe(z.int().max(1024 * 1024))
     .default(16_384)
     .describe('largest request head'),
-  maxQueued: z.coerce
-    .number()
-    .int()
-    .min(0)
+  maxQueued: whole
+    .pipe(z.int().min(0))
     .default(1_000)
     .describe('calls of one function that may wait for a slot'),
   queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
   maxMessageBytes: bytes
-    .max(MAX_MESSAGE_BYTES)
+    .pipe(z.int().max(MAX_MESSAGE_BYTES))
     .default(DEFAULT_MAX_MESSAGE_BYTES)
     .describe('largest message of a WebSocket, whatever its function says'),
   socketExpiry: z

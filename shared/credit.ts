@@ -1,11 +1,14 @@
-// Flow control as arithmetic: no sockets, no frames, no clock. Both ends of a body use it.
+// Flow control as arithmetic: no sockets, no frames, a clock that is given. Both ends of a body use it.
 //
 //   sender: Allowance          what it may still send
 //   receiver: ReceiveWindow    what it has granted, taken from one CreditBudget per process
 //
-// A receiver's window starts small and doubles only while its consumer keeps up, so that a slow client
-// holds the smallest window and a fast one is not throttled. When the budget is spent a window falls
+// A receiver's window starts small and doubles only while its consumer empties it faster than the sender
+// answers a grant, so that a slow client holds the smallest window and a fast one is not throttled. When the budget is spent a window falls
 // back to a small one that is never taken away: everyone makes progress.
+
+/** Below this a clock tells nothing: timers and turns of the event loop are no finer. */
+const LEAST_ROUND_TRIP_MS = 2
 
 /** Bytes that one process lends to all of its receive windows together. */
 export class CreditBudget {
@@ -38,12 +41,17 @@ export class ReceiveWindow {
   readonly #budget: CreditBudget
   readonly #maxBytes: number
   readonly #leastBytes: number
+  readonly #nowMs: () => number
   #targetBytes: number
   /** Granted and not yet received. */
   #outstandingBytes: number
   /** Received and not yet consumed. */
   #unreadBytes = 0
-  #isClosed = false
+  #state: 'open' | 'finished' | 'closed' = 'open'
+  // How fast the sender answers a grant, against how fast the consumer empties what came.
+  #grantedAtMs: number | null = null
+  #roundTripMs = Number.POSITIVE_INFINITY
+  #exhaustedAtMs = 0
 
   /**
    * @param initialBytes credit that the sender has from the start; already taken from the budget
@@ -53,7 +61,9 @@ export class ReceiveWindow {
     budget: CreditBudget,
     initialBytes: number,
     limits: { readonly leastBytes: number; readonly maxBytes: number },
+    nowMs: () => number = () => performance.now(),
   ) {
+    this.#nowMs = nowMs
     this.#budget = budget
     this.#leastBytes = limits.leastBytes
     this.#maxBytes = limits.maxBytes
@@ -70,6 +80,11 @@ export class ReceiveWindow {
     if (bytes > this.#outstandingBytes) return false
     this.#outstandingBytes -= bytes
     this.#unreadBytes += bytes
+    if (this.#grantedAtMs !== null) {
+      this.#roundTripMs = this.#nowMs() - this.#grantedAtMs
+      this.#grantedAtMs = null
+    }
+    if (this.#isNearlySpent) this.#exhaustedAtMs = this.#nowMs()
     return true
   }
 
@@ -78,11 +93,11 @@ export class ReceiveWindow {
    * Returns the grant to send now, or 0 when it would be too small to be worth a frame.
    */
   consume(bytes: number): number {
-    if (this.#isClosed) return 0
+    if (this.#state === 'closed') return 0
     this.#unreadBytes -= bytes
     this.#budget.give(bytes)
-    // Everything was read and the sender has little left: the window, not the consumer, is the brake.
-    if (this.#unreadBytes === 0 && this.#outstandingBytes <= this.#targetBytes / 2) {
+    if (this.#state === 'finished') return 0
+    if (this.#unreadBytes === 0 && this.#isNearlySpent && this.#isConsumerFast) {
       this.#targetBytes = Math.min(this.#targetBytes * 2, this.#maxBytes)
     }
     const heldBytes = this.#outstandingBytes + this.#unreadBytes
@@ -93,13 +108,31 @@ export class ReceiveWindow {
     if (grantBytes < wantBytes)
       this.#targetBytes = Math.max(this.#leastBytes, heldBytes + grantBytes)
     this.#outstandingBytes += grantBytes
+    this.#grantedAtMs = this.#nowMs()
     return grantBytes
+  }
+
+  /** The body has ended: nothing more is granted; what is unread stays on the budget until consumed. */
+  finish(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'finished'
+    this.#budget.give(this.#outstandingBytes)
+    this.#outstandingBytes = 0
+  }
+
+  get #isNearlySpent(): boolean {
+    return this.#outstandingBytes <= this.#targetBytes / 2
+  }
+
+  /** The window, not the consumer, is the brake: it was emptied within the time that a grant takes. */
+  get #isConsumerFast(): boolean {
+    return this.#nowMs() - this.#exhaustedAtMs <= Math.max(this.#roundTripMs, LEAST_ROUND_TRIP_MS)
   }
 
   /** Gives everything back to the budget. Later calls do nothing. */
   close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
     this.#budget.give(this.#outstandingBytes + this.#unreadBytes)
     this.#outstandingBytes = 0
     this.#unreadBytes = 0

@@ -1,5 +1,5 @@
 // The closed list of error codes. A code survives the wire unchanged; this table is the only place
-// that says what it means in HTTP, as a WebSocket close, and whether the call may be tried again.
+// that says what it means in HTTP and as a WebSocket close.
 // A new code without a row does not compile.
 
 export interface ErrorMeaning {
@@ -9,11 +9,6 @@ export interface ErrorMeaning {
   readonly closeCode: number
   /** Short, constant text: the `title` of the problem document. */
   readonly title: string
-  /**
-   * Whether another runner may be tried when no byte of the answer has been seen.
-   * True only where it is certain, or harmless to assume, that the function did not run.
-   */
-  readonly retryable: boolean
   /** Whether a function may throw it to its caller as a `PublicError`. */
   readonly throwable: boolean
 }
@@ -39,9 +34,9 @@ const TABLE = {
   first_byte_timed_out: row(504, 4408, 'Timed out waiting for the first byte', {}),
   idle_timed_out: row(504, 4408, 'Timed out waiting for the next byte', {}),
   // Ours.
-  no_capacity: row(503, 1013, 'No capacity', { retryable: true }),
-  draining: row(503, 1012, 'Shutting down', { retryable: true }),
-  unavailable: row(503, 1013, 'Temporarily unavailable', { retryable: true, throwable: true }),
+  no_capacity: row(503, 1013, 'No capacity', {}),
+  draining: row(503, 1012, 'Shutting down', {}),
+  unavailable: row(503, 1013, 'Temporarily unavailable', { throwable: true }),
   runner_lost: row(502, 1011, 'Runner lost', {}),
   protocol_error: row(502, 1011, 'Protocol error', {}),
   internal: row(500, 1011, 'Internal error', {}),
@@ -96,17 +91,16 @@ export class CallError extends Error {
   }
 }
 
-function row<const R extends boolean = false, const T extends boolean = false>(
+function row<const T extends boolean = false>(
   status: number,
   closeCode: number,
   title: string,
-  is: { retryable?: R; throwable?: T },
+  is: { throwable?: T },
 ) {
   return {
     status,
     closeCode,
     title,
-    retryable: (is.retryable ?? false) as R,
     throwable: (is.throwable ?? false) as T,
   }
 }

@@ -179,7 +179,7 @@ export function readFrame(value: unknown): Frame | null {
         ? (value as unknown as AcceptFrame)
         : null
     case FRAME.message:
-      return length === 4 && isCount(value[2]) && value[3] instanceof Uint8Array
+      return length === 4 && isFlags(value[2]) && value[3] instanceof Uint8Array
         ? (value as unknown as MessageFrame)
         : null
     case FRAME.close:
@@ -198,9 +198,9 @@ function isCall(frame: readonly unknown[]): boolean {
     isCount(frame[4]) &&
     typeof frame[5] === 'string' &&
     typeof frame[6] === 'string' &&
-    (frame[7] === null || isPlainObject(frame[7])) &&
+    (frame[7] === null || isTextMap(frame[7])) &&
     isFlatHeaders(frame[8]) &&
-    (frame[9] === null || isPlainObject(frame[9])) &&
+    (frame[9] === null || isPrincipal(frame[9])) &&
     (frame[10] === null || frame[10] instanceof Uint8Array) &&
     typeof frame[11] === 'boolean'
   )
@@ -215,8 +215,40 @@ function isError(frame: readonly unknown[]): boolean {
   return (
     isErrorCode(frame[2]) &&
     typeof frame[3] === 'string' &&
-    (frame[4] === null || Array.isArray(frame[4])) &&
+    (frame[4] === null || isIssues(frame[4])) &&
     (frame[5] === null || isCount(frame[5]))
+  )
+}
+
+function isFlags(value: unknown): boolean {
+  return isCount(value) && value <= (MESSAGE_TEXT | MESSAGE_LAST)
+}
+
+function isTextMap(value: unknown): boolean {
+  if (!isPlainObject(value)) return false
+  for (const item of Object.values(value as object)) if (typeof item !== 'string') return false
+  return true
+}
+
+function isPrincipal(value: unknown): boolean {
+  if (!isPlainObject(value)) return false
+  const { subject, scopes, claims } = value as Record<string, unknown>
+  return (
+    (subject === null || typeof subject === 'string') &&
+    Array.isArray(scopes) &&
+    scopes.every((scope) => typeof scope === 'string') &&
+    isPlainObject(claims)
+  )
+}
+
+function isIssues(value: unknown): boolean {
+  if (!Array.isArray(value)) return false
+  return value.every(
+    (issue) =>
+      isPlainObject(issue) &&
+      typeof issue.message === 'string' &&
+      Array.isArray(issue.path) &&
+      issue.path.every((step: unknown) => typeof step === 'string' || typeof step === 'number'),
   )
 }
 
@@ -229,7 +261,9 @@ function isCount(value: unknown): value is number {
 }
 
 function isPlainObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function isFlatHeaders(value: unknown): boolean {

@@ -2,6 +2,7 @@
 // so that an operator can read and write it with any NATS tool. Runners write it, gateways watch it.
 
 import { z } from 'zod'
+import { parseRoute } from './route-pattern.js'
 
 /** The manifest's own version. A gateway leaves a manifest of another version alone and says so. */
 export const MANIFEST_VERSION = 1
@@ -28,7 +29,7 @@ const manifestSchema = z.object({
   name: z.string().regex(FUNCTION_NAME),
   form: z.enum(['run', 'fetch', 'socket']),
   /** As `parseRoute` reads them: `POST /v1/embeddings`. May be empty: then only NATS leads here. */
-  routes: z.array(z.string()).max(64),
+  routes: z.array(z.string().superRefine(checkRoute)).max(64),
   /** `public`, or the scopes that a token needs, all of them; none means any valid token. */
   auth: z.union([z.literal('public'), z.object({ scopes: z.array(z.string()).max(32) })]),
   maxInputs: z.int().min(1).max(10_000),
@@ -45,6 +46,15 @@ const manifestSchema = z.object({
   /** Largest WebSocket message in bytes, either way. */
   maxMessageBytes: z.int().min(1).max(MAX_MESSAGE_BYTES),
 })
+
+/** As a runner and `callgate deploy` refuse it, so that nobody can register a route that matches nothing. */
+function checkRoute(text: string, context: z.RefinementCtx): void {
+  try {
+    parseRoute(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+}
 
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>
 

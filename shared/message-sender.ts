@@ -1,6 +1,7 @@
 // WebSocket messages on their way over NATS: cut into pieces that fit a frame and the credit, in order.
 // Used by both ends. What the credit does not cover waits here; whoever sends bounds it.
 
+import { copyBytes } from './copy-bytes.js'
 import type { Allowance } from './credit.js'
 import { MESSAGE_COST_BYTES, MESSAGE_LAST, MESSAGE_TEXT } from './frame.js'
 import type { Outbox } from './outbox.js'
@@ -37,7 +38,7 @@ export class MessageSender {
   send(bytes: Uint8Array, isText: boolean): boolean {
     const message = { bytes, isText, at: 0 }
     if (this.#waiting.length === 0 && this.#sendSome(message)) return true
-    const rest = { bytes: bytes.slice(message.at), isText, at: 0 }
+    const rest = { bytes: copyBytes(bytes.subarray(message.at)), isText, at: 0 }
     this.#waiting.push(rest)
     this.#waitingBytes += rest.bytes.length + MESSAGE_COST_BYTES
     return false

@@ -1,9 +1,18 @@
 // The connection to NATS, as a `Bus`. The only importer of the NATS transport; `registry.ts` uses its
 // JetStream. Reconnects for ever; the first connect fails fast, with a sentence.
 
-import { connect, type Msg, type NatsConnection, type Subscription } from '@nats-io/transport-node'
+import { readFileSync } from 'node:fs'
+import {
+  AuthorizationError,
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type Msg,
+  type NatsConnection,
+  type Subscription,
+} from '@nats-io/transport-node'
 import type { Bus, BusMessage } from './bus.js'
-import type { NatsConfig } from './config.js'
+import { ConfigError, type NatsConfig, variableName } from './config.js'
 
 export interface NatsBus extends Bus {
   readonly connection: NatsConnection
@@ -17,8 +26,16 @@ export class NatsUnreachable extends Error {
   override readonly name = 'NatsUnreachable'
 }
 
-/** @param clientName shown by the server's monitoring */
-export async function connectNats(config: NatsConfig, clientName: string): Promise<NatsBus> {
+/**
+ * @param clientName shown by the server's monitoring
+ * @param onError told of what a listener threw, and of subscriptions that the server refuses
+ */
+export async function connectNats(
+  config: NatsConfig,
+  clientName: string,
+  onError: (error: unknown, subject: string) => void = () => {},
+): Promise<NatsBus> {
+  const credentials = credentialsOf(config)
   let connection: NatsConnection
   try {
     connection = await connect({
@@ -32,25 +49,33 @@ export async function connectNats(config: NatsConfig, clientName: string): Promi
       maxPingOut: 2,
       timeout: 5_000,
       noEcho: true,
-      ...credentialsOf(config),
+      ...credentials,
     })
   } catch (error) {
+    if (error instanceof AuthorizationError) {
+      throw new NatsUnreachable(
+        `NATS at ${redact(config.natsUrl)} refuses us (${reasonOf(error)}). Set CALLGATE_NATS_USER and CALLGATE_NATS_PASSWORD, CALLGATE_NATS_TOKEN or CALLGATE_NATS_CREDS_FILE to what it accepts.`,
+        { cause: error },
+      )
+    }
     throw new NatsUnreachable(
       `NATS does not answer at ${redact(config.natsUrl)} (${reasonOf(error)}). Start nats-server, or set CALLGATE_NATS_URL to where it is.`,
       { cause: error },
     )
   }
-  return new ConnectedBus(connection)
+  return new ConnectedBus(connection, onError)
 }
 
 class ConnectedBus implements NatsBus {
   readonly connection: NatsConnection
   readonly closed: Promise<Error | undefined>
   readonly #listeners = new Set<(isConnected: boolean) => void>()
+  readonly #onError: (error: unknown, subject: string) => void
   #isConnected = true
   #maxPayloadBytes: number
 
-  constructor(connection: NatsConnection) {
+  constructor(connection: NatsConnection, onError: (error: unknown, subject: string) => void) {
+    this.#onError = onError
     this.connection = connection
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024
     this.closed = connection.closed().then((reason) => {
@@ -80,7 +105,8 @@ class ConnectedBus implements NatsBus {
   subscribe(subject: string, onMessage: (message: BusMessage) => void): () => void {
     const subscription: Subscription = this.connection.subscribe(subject, {
       callback: (error, message) => {
-        if (error === null) onMessage(new ReceivedMessage(message))
+        if (error === null) this.#deliver(message, onMessage)
+        else this.#onError(error, subject)
       },
     })
     return () => {
@@ -93,14 +119,26 @@ class ConnectedBus implements NatsBus {
     return () => this.#listeners.delete(listener)
   }
 
+  // An exception would end the client library's reading, and the process would be deaf without knowing.
+  #deliver(message: Msg, onMessage: (message: BusMessage) => void): void {
+    try {
+      onMessage(new ReceivedMessage(message))
+    } catch (error) {
+      this.#onError(error, message.subject)
+    }
+  }
+
   async flush(): Promise<void> {
     await this.connection.flush()
   }
 
   async close(): Promise<void> {
     if (this.connection.isClosed()) return
+    const wasConnected = this.#isConnected
+    // What is published from here on is dropped, rather than refused by a connection that is closing.
+    this.#isConnected = false
     // `drain` waits for the server; one that is gone must not hold up our own end.
-    if (this.#isConnected) await this.connection.drain()
+    if (wasConnected) await this.connection.drain()
     else await this.connection.close()
   }
 
@@ -143,12 +181,51 @@ class ReceivedMessage implements BusMessage {
   }
 }
 
-function credentialsOf(config: NatsConfig): { user?: string; pass?: string; token?: string } {
+/** Who we are to NATS, and whom we take for it. Throws a ConfigError for a file that cannot be read. */
+function credentialsOf(config: NatsConfig): ConnectionOptions {
+  const faults = FILE_SETTINGS.flatMap((setting) => unreadable(setting, config[setting]))
+  if (faults.length > 0) throw new ConfigError(faults)
+  const { natsCredsFile, natsCaFile, natsCertFile, natsKeyFile, natsToken } = config
+  const [, scheme, urlUser, urlPassword] = /^(?:(\w+):\/\/)?(?:([^:@/]+)(?::([^@/]*))?@)?/.exec(
+    config.natsUrl,
+  )!
+  const user = config.natsUser ?? decoded(urlUser)
+  const pass = config.natsPassword ?? decoded(urlPassword)
+  const hasTls = scheme === 'tls' || (natsCaFile ?? natsCertFile ?? natsKeyFile) !== undefined
   return {
-    ...(config.natsUser === undefined ? {} : { user: config.natsUser }),
-    ...(config.natsPassword === undefined ? {} : { pass: config.natsPassword }),
-    ...(config.natsToken === undefined ? {} : { token: config.natsToken }),
+    ...(user === undefined ? {} : { user }),
+    ...(pass === undefined ? {} : { pass }),
+    ...(natsToken === undefined ? {} : { token: natsToken }),
+    // Read anew by every connect, as the client library does with the others: keys are rotated.
+    ...(natsCredsFile === undefined
+      ? {}
+      : { authenticator: credsAuthenticator(() => readFileSync(natsCredsFile)) }),
+    ...(hasTls
+      ? {
+          tls: {
+            ...(natsCaFile === undefined ? {} : { caFile: natsCaFile }),
+            ...(natsCertFile === undefined ? {} : { certFile: natsCertFile }),
+            ...(natsKeyFile === undefined ? {} : { keyFile: natsKeyFile }),
+          },
+        }
+      : {}),
   }
+}
+
+const FILE_SETTINGS = ['natsCredsFile', 'natsCaFile', 'natsCertFile', 'natsKeyFile'] as const
+
+function unreadable(setting: string, file: string | undefined): string[] {
+  if (file === undefined) return []
+  try {
+    readFileSync(file)
+    return []
+  } catch (error) {
+    return [`${variableName(setting)}: ${(error as Error).message}`]
+  }
+}
+
+function decoded(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : decodeURIComponent(text)
 }
 
 function reasonOf(error: unknown): string {

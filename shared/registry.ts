@@ -12,6 +12,8 @@ export interface RegistryWatcher {
   onChange(manifests: ReadonlyMap<string, Manifest>): void
   /** An entry that cannot be read: it is left out until it is put again. */
   onUnreadable(name: string, error: ManifestError): void
+  /** The registry is not followed any more. */
+  onLost(error: unknown): void
 }
 
 export class RegistryUnavailable extends Error {
@@ -86,7 +88,10 @@ export class Registry {
         resolve()
       }
       if (isEmpty) onRead()
-      this.#follow(entries, isEmpty, manifests, watcher, onRead).catch(reject)
+      this.#follow(entries, isEmpty, manifests, watcher, onRead).catch((error) => {
+        watcher.onLost(error)
+        reject(error)
+      })
     })
     return () => entries.stop()
   }
@@ -127,7 +132,11 @@ export class Registry {
     watcher: RegistryWatcher,
   ): void {
     try {
-      manifests.set(name, readManifest(text))
+      const manifest = readManifest(text)
+      if (manifest.name !== name) {
+        throw new ManifestError(`name: ${manifest.name} stands under the key ${name}`)
+      }
+      manifests.set(name, manifest)
     } catch (error) {
       manifests.delete(name)
       if (error instanceof ManifestError) watcher.onUnreadable(name, error)

@@ -69,6 +69,7 @@ export class Dispatcher {
   readonly #fleet: Fleet
   readonly #desks = new Map<string, Desk>()
   readonly #stops: (() => void)[]
+  #nextId = 1
   readonly #owner: InvocationOwner
 
   constructor(options: DispatcherOptions) {
@@ -87,6 +88,9 @@ export class Dispatcher {
       mailroom: this.#mailroom,
       callerId: this.callerId,
       owner: {
+        nextId: () => this.#nextId++,
+        onHandlerError: (runner, error) =>
+          options.log.error({ runner: runner.id, err: error }, 'handling a frame failed'),
         onSlot: (runner) => this.#serveQueue(runner.functionName),
         onBrokenMessage: (runner, error) =>
           options.log.error(
@@ -158,15 +162,14 @@ export class Dispatcher {
 
   /** Ends everything: calls that wait are refused, calls that are with a runner are cancelled there. */
   close(): void {
+    const error = new CallError('draining', 'This end is shutting down.', { retryAfterSeconds: 1 })
     for (const desk of this.#desks.values()) {
       for (let next = desk.queue.shift(); next !== undefined; next = desk.queue.shift()) {
         this.#stopWaiting(desk, next)
-        next.reject(
-          new CallError('draining', 'The gateway is shutting down.', { retryAfterSeconds: 1 }),
-        )
+        next.reject(error)
       }
     }
-    for (const runner of this.#fleet.runners) runner.cancelAll()
+    for (const runner of this.#fleet.runners) runner.endAll(error)
     this.#mailroom.flush()
     for (const stop of this.#stops) stop()
     this.#fleet.close()
@@ -182,6 +185,8 @@ export class Dispatcher {
   }
 
   #pick(functionName: string, desk: Desk): RunnerLink | undefined {
+    // What is published now would be dropped: better to wait for the connection, like for a slot.
+    if (!this.#options.bus.isConnected) return undefined
     return pickRunner(this.#fleet.runnersOf(functionName), desk.offset++)
   }
 
@@ -251,7 +256,9 @@ export class Dispatcher {
       if (isConnected) runner.cancelOrphans()
       else runner.onLost()
     }
-    if (isConnected) this.#fleet.discover()
+    if (!isConnected) return
+    this.#fleet.discover()
+    for (const functionName of this.#desks.keys()) this.#serveQueue(functionName)
   }
 }
 

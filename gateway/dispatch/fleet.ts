@@ -81,12 +81,18 @@ export class Fleet {
       return
     }
     if (typeof announcement === 'number') return this.#onForeign(message.subject, announcement)
+    const { subjects } = this.#options
+    // NATS permissions bound who may publish where; they say nothing of what is inside.
+    if (message.subject !== subjects.announce(announcement.function, announcement.runner)) {
+      this.#options.log.warn({ subject: message.subject }, 'announcement of somebody else: ignored')
+      return
+    }
     const known = this.#byId.get(announcement.runner)
     if (announcement.state === 'gone') {
-      if (known !== undefined) {
-        this.forget(known)
-        known.onLost()
-      }
+      known?.onAnnouncement(announcement, Date.now())
+      // What it had not received may go elsewhere: "no responders" to a ping tells how far it came.
+      if (known !== undefined && known.inFlight > 0) known.ping()
+      else if (known !== undefined) this.forget(known)
       return
     }
     if (known !== undefined) known.onAnnouncement(announcement, Date.now())
@@ -98,6 +104,7 @@ export class Fleet {
     const outbox = mailroom.outbox(
       subjects.toRunner(announcement.runner, callerId),
       subjects.toCaller(callerId, announcement.runner),
+      true,
     )
     const runner = new RunnerLink(owner, outbox, callerId, announcement, Date.now())
     this.#byId.set(runner.id, runner)

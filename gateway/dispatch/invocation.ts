@@ -158,9 +158,19 @@ export class Invocation {
     this.#dropAll()
   }
 
-  /** The caller has lost interest. The handler hears nothing more. */
-  cancel(): void {
-    this.#giveUp('cancelled', 'cancelled')
+  /**
+   * The caller has lost interest. The handler hears nothing more.
+   * @param outcome `succeeded` where the caller has all that it wanted
+   */
+  cancel(outcome: 'cancelled' | 'succeeded' = 'cancelled'): void {
+    this.#giveUp('cancelled', outcome)
+  }
+
+  /** This end is leaving: like `cancel`, but the handler hears why. */
+  abort(error: CallError): void {
+    if (this.isOver) return
+    this.#giveUp('cancelled', 'failed')
+    this.#handler.onError(error)
   }
 
   // ---- for the dispatcher ------------------------------------------------------------------------
@@ -239,7 +249,12 @@ export class Invocation {
   }
 
   onEnd(): void {
-    if (!this.#isLastFrameIn('answering')) return
+    // What the client has not read yet stays on the budget until it has.
+    const window = this.#window
+    window?.finish()
+    this.#window = null
+    if (!this.#isLastFrameIn('answering')) return window?.close()
+    this.#window = window
     this.#conclude('succeeded')
     this.#move('ended')
     this.#handler.onEnd()
@@ -321,9 +336,9 @@ export class Invocation {
     )
   }
 
-  /** The runner sent what PROTOCOL.md does not allow: nothing that it says counts any more. */
+  /** The runner sent what PROTOCOL.md does not allow. Its slot comes back with its own last frame. */
   onProtocolError(): void {
-    this.#endWith(protocolError())
+    if (!this.isOver) this.#breakProtocol()
   }
 
   // ---- within -----------------------------------------------------------------------------------

@@ -1,9 +1,20 @@
 // The request's body on its way to the runner: as much as the credit covers is sent, the rest waits, and
 // what was sent is kept for as long as the call may still have to go to another runner.
 
+import { bufferPool } from '../../shared/buffer-pool.js'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import { Allowance } from '../../shared/credit.js'
 import { FRAME, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
+
+/** A CALL with the largest first body and the largest head that a gateway takes fits. */
+const ROOMY_PAYLOAD_BYTES = INITIAL_BODY_CREDIT_BYTES + 128 * 1024
+
+interface Waiting {
+  readonly bytes: Uint8Array
+  /** Whose bytes they are, when they must be given back. */
+  readonly pooled: Buffer | null
+}
 
 export class RequestBodySender {
   readonly #allowance = new Allowance(0)
@@ -12,15 +23,15 @@ export class RequestBodySender {
   /** Sent; dropped at the runner's first sign that it has the call. Within the initial credit. */
   #kept: Uint8Array[] = []
   #isKeeping = true
-  /** Not covered by the credit yet: one piece of the client's at most, and what came before a runner. */
-  #waiting: Uint8Array[] = []
+  /** Not covered by the credit yet: what came before there was a runner, and one piece of the client's. */
+  #waiting: Waiting[] = []
   #hasEnded: boolean
   #isEndSent = false
 
   /** @param body its beginning, which the caller must not change any more */
   constructor(body: Uint8Array | null, hasMore: boolean) {
     this.#hasEnded = !hasMore
-    if (body !== null && body.length > 0) this.#waiting.push(body)
+    if (body !== null && body.length > 0) this.#waiting.push({ bytes: body, pooled: null })
   }
 
   /** Whether the call may go to another runner with all of its body. */
@@ -33,12 +44,15 @@ export class RequestBodySender {
    * `sendWaiting` follows, once the CALL has been sent.
    */
   begin(outbox: Outbox, id: number): { first: Uint8Array | null; isWhole: boolean } {
+    // Where the server takes only small messages, the head may leave no room for it.
+    const hasRoom = outbox.maxPayloadBytes >= ROOMY_PAYLOAD_BYTES
     this.#outbox = outbox
     this.#id = id
     this.#allowance.grant(INITIAL_BODY_CREDIT_BYTES - this.#allowance.bytes)
     let first: Uint8Array | null = null
-    const next = this.#waiting[0]
-    if (next !== undefined && next.length <= INITIAL_BODY_CREDIT_BYTES) {
+    const next = this.#waiting[0]?.bytes
+    if (hasRoom && next !== undefined && next.length <= INITIAL_BODY_CREDIT_BYTES) {
+      // Of the pool's it is never: those come after a runner has begun to grant.
       first = next
       this.#waiting.shift()
       this.#allowance.take(first.length)
@@ -51,7 +65,7 @@ export class RequestBodySender {
   /** The runner would not or could not take the call: back to the beginning, for another one. */
   rewind(): void {
     this.#outbox = null
-    this.#waiting.unshift(...this.#kept)
+    this.#waiting.unshift(...this.#kept.map((bytes) => ({ bytes, pooled: null })))
     this.#kept = []
   }
 
@@ -60,7 +74,10 @@ export class RequestBodySender {
     if (this.#hasEnded) return true
     const sent = this.#waiting.length === 0 ? this.#send(bytes) : 0
     if (sent === bytes.length) return true
-    this.#waiting.push(bytes.slice(sent))
+    const rest = bytes.subarray(sent)
+    const pooled = bufferPool.take(rest.length)
+    pooled.set(rest)
+    this.#waiting.push({ bytes: pooled.subarray(0, rest.length), pooled })
     return false
   }
 
@@ -76,12 +93,14 @@ export class RequestBodySender {
   /** Sends what the credit covers. True when nothing waits any more. */
   sendWaiting(): boolean {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const sent = this.#send(next)
-      if (sent < next.length) {
-        this.#waiting[0] = next.subarray(sent)
+      const { bytes, pooled } = next
+      const sent = this.#send(bytes)
+      if (sent < bytes.length) {
+        this.#waiting[0] = { bytes: bytes.subarray(sent), pooled }
         return false
       }
       this.#waiting.shift()
+      if (pooled !== null) bufferPool.give(pooled)
     }
     this.#sendEnd()
     return true
@@ -96,6 +115,7 @@ export class RequestBodySender {
   /** Nobody wants the rest. */
   drop(): void {
     this.dropKept()
+    for (const { pooled } of this.#waiting) if (pooled !== null) bufferPool.give(pooled)
     this.#waiting = []
     this.#hasEnded = true
     this.#isEndSent = true
@@ -110,7 +130,7 @@ export class RequestBodySender {
     for (let at = 0; at < allowed; at += chunkBytes) {
       outbox.sendBody(this.#id, bytes.subarray(at, Math.min(at + chunkBytes, allowed)))
     }
-    if (this.#isKeeping && allowed > 0) this.#kept.push(bytes.slice(0, allowed))
+    if (this.#isKeeping && allowed > 0) this.#kept.push(copyBytes(bytes.subarray(0, allowed)))
     return allowed
   }
 

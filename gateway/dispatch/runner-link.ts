@@ -3,15 +3,20 @@
 
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
+import type { CallError } from '../../shared/errors.js'
 import { FRAME, type Frame } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
 import type { RunnerLoad } from './pick-runner.js'
 
 export interface RunnerLinkOwner {
+  /** An id that no invocation of this caller has had: a runner that was forgotten may come back. */
+  nextId(): number
   /** A slot has become free, or the runner says that it has one. */
   onSlot(runner: RunnerLink): void
   onBrokenMessage(runner: RunnerLink, error: CodecError): void
+  /** A handler threw: a bug on our side, which must not end the reading of messages. */
+  onHandlerError(runner: RunnerLink, error: unknown): void
 }
 
 export class RunnerLink implements RunnerLoad {
@@ -21,7 +26,6 @@ export class RunnerLink implements RunnerLoad {
   readonly #owner: RunnerLinkOwner
   readonly #callerId: string
   readonly #invocations = new Map<number, Invocation>()
-  #nextId = 1
   /** Given up while the connection was lost. */
   readonly #orphans: number[] = []
   #announcement: Announcement
@@ -93,7 +97,7 @@ export class RunnerLink implements RunnerLoad {
 
   /** Gives the invocation a slot and sends its CALL. */
   take(invocation: Invocation): void {
-    const id = this.#nextId++
+    const id = this.#owner.nextId()
     this.#invocations.set(id, invocation)
     invocation.counters.occupy()
     invocation.assign(this, id)
@@ -118,7 +122,7 @@ export class RunnerLink implements RunnerLoad {
 
   onMessage(payload: Uint8Array): void {
     try {
-      decodeFrames(payload, (frame) => this.#onFrame(frame))
+      decodeFrames(payload, (frame) => this.#onFrameSafely(frame))
     } catch (error) {
       if (!(error instanceof CodecError)) throw error
       this.#owner.onBrokenMessage(this, error)
@@ -149,8 +153,17 @@ export class RunnerLink implements RunnerLoad {
   }
 
   /** We are about to leave: every invocation ends, here and over there. */
-  cancelAll(): void {
-    for (const invocation of [...this.#invocations.values()]) invocation.cancel()
+  endAll(error: CallError): void {
+    for (const invocation of [...this.#invocations.values()]) invocation.abort(error)
+  }
+
+  #onFrameSafely(frame: Frame): void {
+    try {
+      this.#onFrame(frame)
+    } catch (error) {
+      if (error instanceof CodecError) throw error
+      this.#owner.onHandlerError(this, error)
+    }
   }
 
   #onFrame(frame: Frame): void {

@@ -51,6 +51,7 @@ export class Admission {
       case 'bad_path':
         return call.refuse(
           new CallError('bad_request', 'The path has a byte or an escape that no path may have.'),
+          { closesConnection: true },
         )
       case 'none':
         return call.refuse(new CallError('not_found', `No function has a route for ${head.path}.`))

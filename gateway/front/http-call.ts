@@ -2,7 +2,7 @@
 // Owns the body until the invocation starts, and tells the invocation when the client leaves.
 //
 //   deciding ──start──▶ collecting ──▶ dispatched ──▶ over
-//      └────────────────────┴── refuse, client gone ──▶ over
+//      └────────────────────┴── refuse ──▶ refusing ──▶ over
 //
 // A body that is small or of unknown length is collected first, as far as it is there in this turn of the
 // event loop or fits the initial credit: it then travels inside its CALL, and a client that sends a small
@@ -10,6 +10,7 @@
 
 import type { HttpResponse } from 'uWebSockets.js'
 import type { Logger } from 'pino'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import { CallError } from '../../shared/errors.js'
 import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
 import type { Principal } from '../auth.js'
@@ -21,11 +22,11 @@ import type { PendingCall, Refusal } from './admission.js'
 import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
-import { ResponseWriter } from './response-writer.js'
+import { ResponseWriter, type WriterListener } from './response-writer.js'
 import type { Stallable, StallGuard } from './stall-guard.js'
 import { wirePrincipal } from './wire-principal.js'
 
-type CallState = 'deciding' | 'collecting' | 'dispatched' | 'over'
+type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
 
 interface Route {
   readonly target: RouteTarget
@@ -39,7 +40,7 @@ export interface HttpCallOptions {
   readonly stalls: StallGuard
 }
 
-export class HttpCall implements PendingCall, AnswerHandler, Stallable {
+export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable {
   readonly #res: HttpResponse
   readonly #head: RequestHead
   readonly #callId: string
@@ -73,9 +74,7 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
     this.#dispatcher = dispatcher
     this.#log = log
     this.#stalls = stalls
-    this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', (bytes) =>
-      this.#invocation?.consumed(bytes),
-    )
+    this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
     this.#isBodyWhole = head.framing === null
     res.onAborted(() => this.#onClientGone())
     if (!this.#isBodyWhole)
@@ -107,10 +106,19 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
   /** Answers with an error instead of calling. */
   refuse(error: CallError, how: Refusal = {}): void {
     if (this.#state !== 'deciding' && this.#state !== 'collecting') return
+    this.#state = 'refusing'
+    // Not while the engine parses: it would go on to what it takes for the next request. With an answer
+    // pending it closes the connection instead.
+    if (how.closesConnection) setImmediate(() => this.#answerRefusal(error, how))
+    else this.#answerRefusal(error, how)
+  }
+
+  #answerRefusal(error: CallError, how: Refusal): void {
+    if (this.#state !== 'refusing') return
+    this.#resume()
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
     this.#writer.whole(problem.status, problem.headers, problem.body, how.closesConnection)
-    this.#finish()
   }
 
   // ---- the answer ----------------------------------------------------------------------------------
@@ -118,12 +126,15 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
     this.#resume()
     this.#writer.whole(status, headers, body)
-    this.#finish()
   }
 
   onHead(status: number, headers: FlatHeaders): void {
     this.#writer.begin(status, headers)
-    if (this.#writer.isDone) return
+    if (this.#writer.isDone) {
+      // HEAD, or a status without a body: nobody wants what the function still has to say.
+      this.#invocation?.cancel('succeeded')
+      return
+    }
     this.#stalls.add(this)
     if (EventStream.isOne(headers)) {
       this.#events = new EventStream(this.#writer, this.#route!.target.pingMs)
@@ -131,30 +142,31 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
   }
 
   onBody(bytes: Uint8Array): void {
-    // A HEAD's body is dropped here, where it costs the client nothing.
-    if (this.#writer.isDone) this.#invocation?.consumed(bytes.length)
-    else {
-      this.#writer.write(bytes)
-      this.#events?.onWritten(bytes)
-    }
+    this.#writer.write(bytes)
+    this.#events?.onWritten(bytes)
   }
 
   onEnd(): void {
     this.#resume()
     this.#writer.end()
-    this.#finish()
   }
 
   onError(error: CallError): void {
     this.#resume()
-    this.#failureCode = error.code
+    this.#failureCode ??= error.code
     const problem = problemOf(error, this.#callId)
-    if (this.#writer.hasBegun) {
-      this.#events?.fail(problem)
-      this.#writer.breakOff()
-    } else {
-      this.#writer.whole(problem.status, problem.headers, problem.body)
+    if (!this.#writer.hasBegun) {
+      return this.#writer.whole(problem.status, problem.headers, problem.body)
     }
+    this.#events?.fail(problem)
+    this.#writer.breakOff()
+  }
+
+  onSent(bytes: number): void {
+    this.#invocation?.consumed(bytes)
+  }
+
+  onDone(): void {
     this.#finish()
   }
 
@@ -167,13 +179,13 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
   #onData(chunk: Uint8Array, isLast: boolean): void {
     this.#bodyBytes += chunk.length
     this.#isBodyWhole = isLast
-    if (this.#state === 'over') return
+    if (this.#state === 'over' || this.#state === 'refusing') return
     const maxBodyBytes = this.#route?.target.maxBodyBytes ?? null
     if (maxBodyBytes !== null && this.#bodyBytes > maxBodyBytes)
       return this.#refuseTooLarge(maxBodyBytes)
     if (this.#state === 'dispatched') return this.#forward(chunk, isLast)
-    // uWebSockets.js takes the chunk back when we return. From the pool: a fresh ArrayBuffer costs more.
-    if (chunk.length > 0) this.#collected.push(copyOf(chunk))
+    // uWebSockets.js takes the chunk back when we return.
+    if (chunk.length > 0) this.#collected.push(copyBytes(chunk))
     if (this.#state === 'collecting') {
       if (isLast || this.#bodyBytes > INITIAL_BODY_CREDIT_BYTES) this.#dispatch()
     } else if (!isLast) this.#pause()
@@ -235,8 +247,7 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
       this.#invocation?.cancel()
       if (this.#writer.hasBegun) {
         this.#failureCode = error.code
-        this.#writer.breakOff()
-        return this.#finish()
+        return this.#writer.breakOff()
       }
       this.#state = 'collecting'
     }
@@ -260,14 +271,15 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
   // ---- the end ---------------------------------------------------------------------------------------
 
   #onClientGone(): void {
-    this.#writer.abandon()
     if (this.#state === 'over') return
-    this.#failureCode = 'cancelled'
+    this.#failureCode ??= 'cancelled'
     this.#invocation?.cancel()
+    this.#writer.abandon()
     this.#finish()
   }
 
   #finish(): void {
+    if (this.#state === 'over') return
     this.#state = 'over'
     this.#collected = []
     this.#events?.stop()
@@ -290,10 +302,4 @@ export class HttpCall implements PendingCall, AnswerHandler, Stallable {
       'call',
     )
   }
-}
-
-function copyOf(bytes: Uint8Array): Uint8Array {
-  const copy = Buffer.allocUnsafe(bytes.length)
-  copy.set(bytes)
-  return copy
 }

@@ -27,6 +27,10 @@ const SOCKET_IDLE_SECONDS = 120
 /** The engine's lengths are signed and of 32 bits. */
 const MAX_ENGINE_BYTES = 2 ** 31 - 1
 
+/** About a proxy or a connection, not a resource; a WHATWG Request cannot carry them either. */
+const UNSERVED_METHODS = new Set(['TRACE', 'CONNECT', 'TRACK'])
+const SERVED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
+
 export interface PublicServerOptions {
   readonly functions: Functions
   readonly authenticator: Authenticator
@@ -117,6 +121,10 @@ class Front {
     if (head.framing === 'refused') {
       const error = 'Send one Content-Length, or one Transfer-Encoding: chunked.'
       return call.refuse(new CallError('bad_request', error), { closesConnection: true })
+    }
+    if (UNSERVED_METHODS.has(head.method)) {
+      const error = new CallError('method_not_allowed', `${head.method} is not served here.`)
+      return call.refuse(error, { headers: ['allow', SERVED_METHODS] })
     }
     this.#admission.decide(call, head.method, head)
   }

@@ -1,14 +1,18 @@
 // Writes one answer to one client: the only place that knows uWebSockets.js' rules of writing. After
 // `abandon` (the client has left) nothing is written any more.
 //
-//   idle ──whole──▶ done          idle ──begin──▶ streaming ──end──▶ done
-//                                                     └──breakOff──▶ done
+//   idle ──whole──▶ done          idle ──begin──▶ streaming ──end──▶ ending ──▶ done
+//                                                     └──breakOff──────────────▶ done
+//
+// `ending` waits for the client to take what it was sent: the engine would take it all over and tell
+// nobody how much of it there is.
 //
 // A body of known length goes through `tryEnd`, which keeps its Content-Length; any other is chunked.
 // Both say when the client's socket is full; `onSent` tells the bytes that have left our hands.
 
 import type { HttpResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
+import { copyBytes } from '../../shared/copy-bytes.js'
 import type { FlatHeaders } from '../../shared/frame.js'
 
 const STATUS_LINES = new Map(
@@ -18,13 +22,20 @@ const STATUS_LINES = new Map(
 /** The engine writes these itself. */
 const OURS = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'date'])
 
-type WriterState = 'idle' | 'streaming' | 'done'
+type WriterState = 'idle' | 'streaming' | 'ending' | 'done'
+
+export interface WriterListener {
+  /** So many bytes of `write` have been taken over by the client's socket, or will never be. */
+  onSent(bytes: number): void
+  /** Nothing of the answer is left in our hands; once, unless the client has left. */
+  onDone(): void
+}
 
 export class ResponseWriter {
   readonly #res: HttpResponse
   readonly #callId: string
   readonly #isHead: boolean
-  readonly #onSent: (bytes: number) => void
+  readonly #listener: WriterListener
   #state: WriterState = 'idle'
   #status = 0
   /** Bytes given to `write` that the client's socket has not taken yet. */
@@ -34,12 +45,11 @@ export class ResponseWriter {
   #totalBytes: number | null = null
   #waiting: Uint8Array[] = []
 
-  /** @param onSent called with bytes of `write` that have been taken over by the socket */
-  constructor(res: HttpResponse, callId: string, isHead: boolean, onSent: (bytes: number) => void) {
+  constructor(res: HttpResponse, callId: string, isHead: boolean, listener: WriterListener) {
     this.#res = res
     this.#callId = callId
     this.#isHead = isHead
-    this.#onSent = onSent
+    this.#listener = listener
   }
 
   get hasBegun(): boolean {
@@ -72,12 +82,13 @@ export class ResponseWriter {
     res.cork(() => {
       this.#writeHead(status, headers)
       if (this.#isHead || isBodiless(status)) {
-        res.endWithoutBody(this.#reportedLength(status, headers, body.length), closesConnection)
+        this.#endWithoutBody(this.#reportedLength(status, headers, body.length), closesConnection)
       } else {
         this.#sentBytes = body.length
         res.end(body, closesConnection)
       }
     })
+    this.#listener.onDone()
   }
 
   /** The beginning of an answer whose body follows in `write`. */
@@ -88,16 +99,15 @@ export class ResponseWriter {
       this.#state = 'done'
       res.cork(() => {
         this.#writeHead(status, headers)
-        res.endWithoutBody(this.#reportedLength(status, headers, undefined))
+        this.#endWithoutBody(this.#reportedLength(status, headers, undefined), false)
       })
+      this.#listener.onDone()
       return
     }
     this.#state = 'streaming'
     this.#totalBytes = contentLengthOf(headers)
-    res.onWritable((offset) => this.#onWritable(offset))
+    res.onWritable(() => this.#onWritable())
     res.cork(() => this.#writeHead(status, headers))
-    // The head leaves before the first byte of the body is there.
-    if (this.#totalBytes === null) res.cork(() => res.write(''))
   }
 
   /** A piece of the body; may be reused on return. */
@@ -106,7 +116,7 @@ export class ResponseWriter {
     this.#sentBytes += bytes.length
     this.#unsentBytes += bytes.length
     if (this.#totalBytes !== null) {
-      if (this.#waiting.length > 0) this.#waiting.push(bytes.slice())
+      if (this.#waiting.length > 0) this.#waiting.push(copyBytes(bytes))
       else this.#tryEnd(bytes)
       return
     }
@@ -126,29 +136,26 @@ export class ResponseWriter {
   /** The body is complete. */
   end(): void {
     if (this.#state !== 'streaming') return
-    if (this.#totalBytes !== null) {
-      // `tryEnd` ends the answer with its last byte; an empty one has none.
-      if (this.#totalBytes > 0) return
-      this.#state = 'done'
-      this.#res.cork(() => this.#res.end())
-      return
-    }
-    this.#state = 'done'
-    this.#res.cork(() => this.#res.end())
+    this.#state = 'ending'
+    if (this.#unsentBytes > 0) return
+    // Shorter than it was declared: the client must not take it for whole.
+    if ((this.#totalBytes ?? 0) > this.#sentBytes) this.breakOff()
+    else this.#complete()
   }
 
   /** The answer cannot be completed: the client must see it as broken, so the connection goes. */
   breakOff(): void {
-    if (this.#state !== 'streaming') return
-    this.#state = 'done'
-    this.#waiting = []
+    if (this.#state !== 'streaming' && this.#state !== 'ending') return
+    this.abandon()
     this.#res.close()
+    this.#listener.onDone()
   }
 
   /** The client has left. */
   abandon(): void {
     this.#state = 'done'
     this.#waiting = []
+    this.#reportSent()
   }
 
   #writeHead(status: number, headers: FlatHeaders): void {
@@ -160,6 +167,13 @@ export class ResponseWriter {
       if (!OURS.has(name)) res.writeHeader(name, headers[index + 1]!)
     }
     res.writeHeader('x-call-id', this.#callId)
+  }
+
+  /** An `undefined` length would be written as a number of its own. */
+  #endWithoutBody(reportedBytes: number | undefined, closesConnection: boolean): void {
+    if (reportedBytes !== undefined) this.#res.endWithoutBody(reportedBytes, closesConnection)
+    else if (closesConnection) this.#res.end('', true)
+    else this.#res.endWithoutBody()
   }
 
   #reportedLength(
@@ -182,8 +196,10 @@ export class ResponseWriter {
       ;[isTaken, isDone] = res.tryEnd(bytes, total)
     })
     if (isDone) {
+      // With its last byte the engine has ended the answer by itself.
       this.#state = 'done'
       this.#reportSent()
+      this.#listener.onDone()
       return true
     }
     if (isTaken) {
@@ -191,30 +207,36 @@ export class ResponseWriter {
       return true
     }
     const taken = res.getWriteOffset() - before
-    this.#waiting.unshift(bytes.slice(taken))
+    this.#waiting.unshift(copyBytes(bytes.subarray(taken)))
     return false
   }
 
   /** Tries again what the client has not taken, which sets the engine's clock anew. */
   retry(): void {
-    if (this.#state !== 'streaming' || this.#unsentBytes === 0) return
-    if (this.#totalBytes !== null) this.#onWritable(0)
+    if (this.#waiting.length > 0) this.#onWritable()
   }
 
-  #onWritable(_offset: number): boolean {
-    if (this.#state === 'done') return true
+  #onWritable(): boolean {
+    if (this.isDone) return true
     while (this.#waiting.length > 0) {
       if (!this.#tryEnd(this.#waiting.shift()!)) return false
       if (this.isDone) return true
     }
     this.#reportSent()
+    if (this.#state === 'ending') this.#complete()
     return true
+  }
+
+  #complete(): void {
+    this.#state = 'done'
+    this.#res.cork(() => this.#res.end())
+    this.#listener.onDone()
   }
 
   #reportSent(): void {
     const bytes = this.#unsentBytes
     this.#unsentBytes = 0
-    if (bytes > 0) this.#onSent(bytes)
+    if (bytes > 0) this.#listener.onSent(bytes)
   }
 }
 

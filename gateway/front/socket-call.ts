@@ -31,6 +31,9 @@ const MAX_TIMER_MS = 2_147_483_647
 const EXPIRED_TOKEN_CODE = 4401
 const MAX_REASON_BYTES = 123
 
+/** Its answers are refusals: the socket call accounts for them itself. */
+const NOBODY = { onSent() {}, onDone() {} }
+
 export interface SocketData {
   readonly call: SocketCall
 }
@@ -84,7 +87,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     this.#handshake = handshake
     this.#callId = callId
     this.#options = options
-    this.#writer = new ResponseWriter(res, callId, false, () => {})
+    this.#writer = new ResponseWriter(res, callId, false, NOBODY)
     res.onAborted(() => this.#onClientGone())
   }
 
@@ -216,6 +219,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
 
   onClientClose(code: number, reason: string): void {
     this.#ws = null
+    this.onDrained()
     this.#invocation?.closeSocket(code, reason)
     this.#finish(101, this.#code ?? (code === 1006 ? 'cancelled' : undefined), code)
   }

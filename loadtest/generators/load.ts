@@ -1,0 +1,35 @@
+// What a generator is asked for and what it answers. A generator is a process of its own, so that
+// its CPU time is not a subject's, and drives all connections from one thread.
+
+import type { Testbed } from '../testbed.js'
+
+export interface Load {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent with POST; the right answer is 2xx and the same bytes. */
+  readonly body: string
+  readonly connections: number
+  /** Calls that a connection sends before it waits for the first answer. */
+  readonly pipelining: number
+  readonly seconds: number
+}
+
+export interface LoadResult {
+  /** Answered with 2xx. */
+  readonly calls: number
+  readonly seconds: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Calls that went wrong, by how. */
+  readonly errors: Readonly<Record<string, number>>
+}
+
+export type Generator = (testbed: Testbed, load: Load) => Promise<LoadResult>
+
+/** A call without an answer after this counts as an error. It is wrk's own default. */
+export const CALL_TIMEOUT_MS = 2_000
+
+/** How long a generator may take in all: connecting, its last calls and its report come on top. */
+export function generatorTimeoutMs(load: Load): number {
+  return load.seconds * 1000 + 15_000
+}

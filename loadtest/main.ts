@@ -1,0 +1,23 @@
+import { program } from 'commander'
+import { unaryCommand } from './scenarios/unary.js'
+
+const INTERRUPTED_EXIT_CODE = 130
+
+const interruption = new AbortController()
+// Once: a second Ctrl-C ends us at once, and the children with us.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => interruption.abort())
+}
+
+program.name('loadtest').addCommand(unaryCommand(interruption.signal))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (interruption.signal.aborted) {
+    process.exitCode = INTERRUPTED_EXIT_CODE
+  } else {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = 1
+  }
+}

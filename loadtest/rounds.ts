@@ -1,0 +1,110 @@
+// Measures several subjects in alternating rounds (A B C A B C ...), so that a change of the
+// machine's mood between the first minute and the last touches all of them alike. One at a time is
+// under load; the others are up and idle.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LoadResult } from './generators/load.js'
+import { type ProcessUsage, processUsage } from './process-usage.js'
+import type { Subject } from './subjects.js'
+import type { Testbed } from './testbed.js'
+
+export interface Round {
+  readonly isWarmup: boolean
+  readonly load: LoadResult
+  readonly processes: readonly ProcessCost[]
+}
+
+export interface ProcessCost {
+  readonly name: string
+  readonly cpuMs: number
+  readonly cpuUsPerCall: number
+  /** Since the start of the process. */
+  readonly peakRssBytes: number
+}
+
+export interface Plan {
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmupSeconds: number
+  /** Throws if the subject does not answer as it should. */
+  readonly check: (subject: Subject) => Promise<void>
+  readonly generate: (subject: Subject, seconds: number) => Promise<LoadResult>
+}
+
+// Callgate starts in half a second; a busy machine multiplies that.
+const FIRST_ANSWER_TIMEOUT_MS = 30_000
+const RETRY_MS = 100
+
+/** Resolves with the rounds of each subject by its name, the warm-up first. */
+export async function alternate(
+  testbed: Testbed,
+  subjects: readonly Subject[],
+  plan: Plan,
+): Promise<Map<string, Round[]>> {
+  const results = new Map<string, Round[]>()
+  for (const subject of subjects) {
+    await firstAnswer(testbed, subject, plan.check)
+    results.set(subject.name, [])
+  }
+  for (let number = 0; number <= plan.rounds; number += 1) {
+    for (const subject of subjects) {
+      const round = await measure(testbed, subject, plan, number === 0)
+      results.get(subject.name)!.push(round)
+      const label = round.isWarmup ? 'warm-up' : `round ${number} of ${plan.rounds}`
+      const callsPerSecond = Math.round(round.load.calls / round.load.seconds)
+      console.error(`${label}: ${subject.name} ${callsPerSecond.toLocaleString('en')} calls/s`)
+    }
+  }
+  return results
+}
+
+async function measure(
+  testbed: Testbed,
+  subject: Subject,
+  plan: Plan,
+  isWarmup: boolean,
+): Promise<Round> {
+  await plan.check(subject)
+  const before = await usageOf(subject)
+  const load = await plan.generate(subject, isWarmup ? plan.warmupSeconds : plan.seconds)
+  await testbed.assertAlive()
+  const after = await usageOf(subject)
+  await testbed.forgetOutputs()
+  const processes = subject.processes.map(({ name }, index) => {
+    const cpuMs = after[index]!.cpuMs - before[index]!.cpuMs
+    const cpuUsPerCall = load.calls === 0 ? 0 : (cpuMs * 1000) / load.calls
+    return { name, cpuMs, cpuUsPerCall, peakRssBytes: after[index]!.peakRssBytes }
+  })
+  return { isWarmup, load, processes }
+}
+
+function usageOf(subject: Subject): Promise<ProcessUsage[]> {
+  return Promise.all(subject.processes.map(({ pid }) => processUsage(pid)))
+}
+
+async function firstAnswer(
+  testbed: Testbed,
+  subject: Subject,
+  check: Plan['check'],
+): Promise<void> {
+  const deadline = Date.now() + FIRST_ANSWER_TIMEOUT_MS
+  for (;;) {
+    try {
+      return await check(subject)
+    } catch (error) {
+      await testbed.assertAlive()
+      if (Date.now() > deadline) {
+        throw new Error(
+          `${subject.name} gave no right answer in ${FIRST_ANSWER_TIMEOUT_MS / 1000} s: ` +
+            `${reasonOf(error)}${await testbed.lastOutputs()}`,
+        )
+      }
+    }
+    await delay(RETRY_MS, undefined, { signal: testbed.signal })
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  return cause instanceof Error ? cause.message : String(cause)
+}

@@ -1,0 +1,113 @@
+// The systems that are compared. Each start function starts a subject's processes as its user would;
+// the testbed ends them, and rounds.ts waits for the first right answer.
+
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+import { ALGORITHM } from './access-token.js'
+import { type Nats, REPOSITORY, type Testbed } from './testbed.js'
+
+export interface Subject {
+  readonly name: string
+  /** Where it listens, without a path. */
+  readonly origin: string
+  /** The processes whose use of CPU time and memory is its cost. */
+  readonly processes: readonly SubjectProcess[]
+}
+
+export interface SubjectProcess {
+  readonly name: string
+  readonly pid: number
+}
+
+export interface SubjectOptions {
+  readonly nats: Nats
+  readonly jwksFile: string
+  /** Of Callgate's gateway and runner; their own default if absent. */
+  readonly logLevel?: string | undefined
+  /** Where Callgate's gateway and runner leave CPU profiles; none if absent. */
+  readonly profileDirectory?: string | undefined
+}
+
+export type StartSubject = (testbed: Testbed, options: SubjectOptions) => Promise<Subject>
+
+/** The gateway, NATS and a runner with examples/echo.ts. */
+export const startCallgate: StartSubject = async (testbed, options) => {
+  const { nats, jwksFile, logLevel } = options
+  const program = join(REPOSITORY, 'dist', 'cli', 'main.js')
+  if (!existsSync(program)) {
+    throw new Error('dist/cli/main.js is missing: build Callgate first, with npm run build.')
+  }
+  const shared = ['--nats-url', nats.url, ...(logLevel ? ['--log-level', logLevel] : [])]
+  const node = (name: string) => [process.execPath, ...profiling(name, options), program]
+
+  // Not port 0: the log, which tells the port that was taken, may be off.
+  const port = await freePort()
+  const listen = ['--host', '127.0.0.1', '--port', String(port), '--admin-port', '0']
+  const verify = ['--jwks-file', jwksFile, '--algorithms', ALGORITHM]
+  const gateway = await testbed.startServer('callgate gateway', [
+    ...[...node('gateway'), 'gateway', ...shared, ...listen, ...verify],
+  ])
+  const runner = await testbed.startServer('callgate runner', [
+    ...[...node('runner'), 'runner', join(REPOSITORY, 'examples', 'echo.ts'), ...shared],
+  ])
+  return {
+    name: 'callgate',
+    origin: `http://127.0.0.1:${port}`,
+    processes: [
+      { name: 'gateway', pid: gateway.pid },
+      { name: 'nats-server', pid: nats.pid },
+      { name: 'runner', pid: runner.pid },
+    ],
+  }
+}
+
+/** Fastify and nc.request(), with one responder. */
+export const startFastifyNats: StartSubject = async (testbed, { nats }) => {
+  const responder = await testbed.startServer('fastify-nats-responder', [
+    ...peer('fastify-nats-responder'),
+    nats.url,
+  ])
+  await responder.line('ready', testbed.signal)
+  const front = await testbed.startServer('fastify-nats', [...peer('fastify-nats'), nats.url])
+  const { url } = await front.line('listening', testbed.signal)
+  return {
+    name: 'fastify-nats',
+    origin: String(url),
+    processes: [
+      { name: 'fastify', pid: front.pid },
+      { name: 'nats-server', pid: nats.pid },
+      { name: 'responder', pid: responder.pid },
+    ],
+  }
+}
+
+export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws-hello')
+
+export const startNodeHttp: StartSubject = (testbed) => startAlone(testbed, 'node-http')
+
+async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
+  const server = await testbed.startServer(name, peer(name))
+  const { url } = await server.line('listening', testbed.signal)
+  return { name, origin: String(url), processes: [{ name, pid: server.pid }] }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+function peer(name: string): string[] {
+  return [process.execPath, join(import.meta.dirname, 'peers', `${name}.js`)]
+}
+
+function profiling(name: string, { profileDirectory }: SubjectOptions): string[] {
+  if (profileDirectory === undefined) return []
+  // A folder for each, because the processes that they start get the same arguments.
+  return ['--cpu-prof', `--cpu-prof-dir=${join(profileDirectory, name)}`]
+}

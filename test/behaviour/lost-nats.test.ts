@@ -1,0 +1,121 @@
+// The connection to NATS goes and comes back, the gateway's or a runner's: calls that were under way end
+// at once, later ones wait, and everything works again by itself.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import t from 'tap'
+import { defineFunction } from '../../runner/define-function.js'
+import { startCuttableProxy } from '../support/cuttable-proxy.js'
+import { startTestNats } from '../support/nats.js'
+import { System } from '../support/system.js'
+
+const SOON_MS = 4_000
+
+const nats = await startTestNats(t)
+const toGateway = await startCuttableProxy(t, nats.url)
+const toRunner = await startCuttableProxy(t, nats.url)
+const system = await System.start(t, { nats, gateway: { natsUrl: toGateway.url } })
+
+let aborted = Promise.resolve()
+await system.serve(
+  defineFunction({
+    name: 'nap',
+    auth: 'public',
+    maxInputs: 4,
+    run: async (input, { signal }) => {
+      aborted = new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+      await delay((input as { ms: number }).ms, undefined, { signal })
+      return 'slept'
+    },
+  }),
+  { natsUrl: toRunner.url },
+)
+
+t.afterEach(async () => {
+  toGateway.mend()
+  toRunner.mend()
+  await system.atRest('nap')
+})
+
+async function isReady(): Promise<boolean> {
+  return (await fetch(`${system.gateway.adminUrl}/readyz`)).ok
+}
+
+async function untilReady(expected: boolean): Promise<void> {
+  while ((await isReady()) !== expected) await delay(10)
+}
+
+t.test('the gateway’s goes: calls under way end at once', async (t) => {
+  const answered = system.post('/nap', { ms: 20_000 })
+  await system.until('nap', ({ counters }) => counters.inFlight === 1)
+  toGateway.cut()
+  const response = await answered
+  t.equal(response.status, 502)
+  t.match(await response.json(), { code: 'runner_lost' })
+  await untilReady(false)
+  toGateway.mend()
+  await untilReady(true)
+  await aborted
+  const again = await system.post('/nap', { ms: 1 })
+  t.equal(await again.text(), 'slept')
+})
+
+t.test('calls that come meanwhile wait, and are served when it is back', async (t) => {
+  // They were given to a runner at once, on a connection that drops what is published: nobody ever
+  // answered, and each held a slot until its deadline.
+  toGateway.cut()
+  await untilReady(false)
+  const answered = system.post('/nap', { ms: 1 }, { signal: AbortSignal.timeout(SOON_MS) })
+  await system.until('nap', ({ queued, counters }) => queued + counters.inFlight === 1)
+  t.match(await system.state('nap'), { queued: 1, counters: { inFlight: 0 } })
+  toGateway.mend()
+  t.equal(await (await answered).text(), 'slept')
+})
+
+t.test('a call that waited for a slot is not lost with it', async (t) => {
+  // The slots of the calls that ended were given to it while the connection was gone.
+  const busy = [1, 2, 3, 4].map(() => system.post('/nap', { ms: 20_000 }))
+  await system.until('nap', ({ counters }) => counters.inFlight === 4)
+  const waiting = system.post('/nap', { ms: 1 }, { signal: AbortSignal.timeout(SOON_MS) })
+  await system.until('nap', ({ queued }) => queued === 1)
+  toGateway.cut()
+  for (const response of await Promise.all(busy)) t.equal(response.status, 502)
+  toGateway.mend()
+  t.equal(await (await waiting).text(), 'slept')
+})
+
+t.test('a function that is deployed after it was gone is seen', async (t) => {
+  toGateway.cut()
+  await untilReady(false)
+  toGateway.mend()
+  await untilReady(true)
+  await system.serve(defineFunction({ name: 'new', auth: 'public', run: () => 'new' }))
+  t.equal(await (await system.post('/new', 1)).text(), 'new')
+})
+
+t.test('a runner’s goes for long: its calls end soon, its next ones work', async (t) => {
+  const answered = system.post('/nap', { ms: 20_000 })
+  await system.until('nap', ({ counters }) => counters.inFlight === 1)
+  const startedMs = performance.now()
+  toRunner.cut()
+  const response = await answered
+  t.equal(response.status, 502)
+  t.match(await response.json(), { code: 'runner_lost' })
+  t.ok(performance.now() - startedMs < SOON_MS)
+  await aborted
+  toRunner.mend()
+  await system.until('nap', ({ freeSlots }) => freeSlots === 4)
+  t.equal(await (await system.post('/nap', { ms: 1 })).text(), 'slept')
+})
+
+t.test('a runner’s goes for a moment: its calls end soon, too', async (t) => {
+  // The runner cancelled its calls, and its ERROR frames were dropped with the connection. It was back
+  // before the gateway's next PING, so the gateway waited for their deadlines.
+  const startedMs = performance.now()
+  const answered = system.post('/nap', { ms: 20_000 }, { signal: AbortSignal.timeout(SOON_MS) })
+  await system.until('nap', ({ counters }) => counters.inFlight === 1)
+  toRunner.cut()
+  await aborted
+  toRunner.mend()
+  t.equal((await answered).status, 502)
+  t.ok(performance.now() - startedMs < SOON_MS)
+})

@@ -1,0 +1,69 @@
+import { test } from 'tap'
+import { cpuUsPerCall, errorCount, formatReport, subjectReport } from '../../loadtest/report.js'
+import type { Round } from '../../loadtest/rounds.js'
+
+function round(calls: number, cpuMs: number, options: Partial<Round> = {}): Round {
+  const cost = (name: string, ms: number) => ({
+    name,
+    cpuMs: ms,
+    cpuUsPerCall: (ms * 1000) / calls,
+    peakRssBytes: 64 * 1024 ** 2,
+  })
+  return {
+    isWarmup: false,
+    load: { calls, seconds: 2, p50Ms: calls / 1000, p99Ms: calls / 100, errors: { 'not 2xx': 0 } },
+    processes: [cost('front', cpuMs), cost('back', cpuMs / 2)],
+    ...options,
+  }
+}
+
+test('medians leave out the warm-up and a round that was disturbed', (t) => {
+  const rounds = [
+    round(1, 1000, { isWarmup: true }),
+    round(1000, 10),
+    round(20, 400),
+    round(1200, 12),
+  ]
+  const subject = subjectReport('it', rounds)
+  t.equal(subject.callsPerSecond, 500)
+  t.equal(subject.p50Ms, 1)
+  t.equal(subject.p99Ms, 10)
+  t.equal(cpuUsPerCall(subject), 15)
+  t.equal(subject.peakRssBytes, 128 * 1024 ** 2)
+  t.end()
+})
+
+test('an even number of rounds has its median in the middle of two', (t) => {
+  t.equal(subjectReport('it', [round(100, 1), round(200, 1)]).callsPerSecond, 75)
+  t.end()
+})
+
+test('an error in the warm-up counts too, and the table says what it was', (t) => {
+  const load = { calls: 1, seconds: 2, p50Ms: 1, p99Ms: 1, errors: { 'no answer in time': 3 } }
+  const subject = subjectReport('it', [
+    round(100, 1, { isWarmup: true, load }),
+    round(100, 1, { load }),
+  ])
+  const report = { header: 'header', subjects: [subject], ratios: [], notes: ['note'] }
+  t.equal(errorCount(report), 6)
+  t.match(formatReport(report), /6 no answer in time/)
+  t.end()
+})
+
+test('the table', (t) => {
+  const subjects = [subjectReport('it', [round(10_000, 100)])]
+  const ratios = [{ name: 'it ÷ other', value: 6.254 }]
+  const text = formatReport({ header: 'header', subjects, ratios, notes: ['note'] })
+  t.same(text.split('\n'), [
+    'header',
+    '',
+    '| subject | calls/s | p50 ms | p99 ms | errors | CPU µs per call              | peak MiB |',
+    '| ------- | ------- | ------ | ------ | ------ | ---------------------------- | -------- |',
+    '| it      | 5,000   | 10.00  | 100.00 | 0      | front 10.0 + back 5.0 = 15.0 | 128      |',
+    '',
+    'it ÷ other = 6.25',
+    '',
+    'note',
+  ])
+  t.end()
+})

@@ -1,0 +1,106 @@
+import { pack, unpack } from 'msgpackr'
+import t from 'tap'
+import {
+  decodeBody,
+  decodeQuery,
+  representRaw,
+  representStream,
+  representValue,
+} from '../../runner/representation.js'
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+const text = (encoded: Uint8Array) => Buffer.from(encoded).toString()
+
+t.test('a body is decoded by its content-type', async (t) => {
+  const decode = (contentType: string | null, body: string | Uint8Array) =>
+    decodeBody(typeof body === 'string' ? bytes(body) : body, contentType)
+  t.same(await decode('application/json', '{"__proto__":1}'), JSON.parse('{"__proto__":1}'))
+  t.same(await decode(' Application/JSON ; charset=utf-8', '1'), 1)
+  t.same(await decode('application/problem+json', '{}'), {})
+  t.same(await decode('application/vnd.msgpack', pack([1])), [1])
+  t.same(await decode('application/jsonl', '1\r\n2\r\n'), [1, 2])
+  t.same(await decode('text/event-stream', ': hi\r\nid: 1\r\ndata: [1,\r\ndata: 2]\r\n\r\n'), [
+    [1, 2],
+  ])
+  t.same(await decode('application/x-www-form-urlencoded', ''), {})
+  t.equal(await decode('text/csv', 'a,b'), 'a,b')
+  t.same(await decode('application/pdf', Uint8Array.of(1)), Uint8Array.of(1))
+  t.equal(await decode(null, ''), undefined)
+  t.same(await decode(null, 'x'), bytes('x'))
+})
+
+t.test('what cannot be decoded says whose fault it is', async (t) => {
+  const refused = (contentType: string, body: string | Uint8Array, code: string) =>
+    t.rejects(decodeBody(typeof body === 'string' ? bytes(body) : body, contentType), { code })
+  await refused('application/json', '{', 'bad_request')
+  await refused('application/json', Uint8Array.of(0x22, 0xff, 0x22), 'bad_request')
+  await refused('application/msgpack', Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff), 'bad_request')
+  await refused('text/plain; charset=latin1', 'x', 'unsupported_media_type')
+  await refused('application/json; charset=utf-16', '1', 'unsupported_media_type')
+  await refused('multipart/form-data; boundary=x', 'y', 'bad_request')
+})
+
+t.test('a query gives strings, and arrays of them for names that come again', async (t) => {
+  t.same(decodeQuery('/a'), {})
+  t.same(decodeQuery('/a?x=1&y=%C3%A4+b&x=2&flag'), { x: ['1', '2'], y: 'ä b', flag: '' })
+  const odd = decodeQuery('/a?__proto__=1&constructor=2')
+  t.equal(Object.getPrototypeOf(odd), Object.prototype)
+  t.same(Object.entries(odd), [
+    ['__proto__', '1'],
+    ['constructor', '2'],
+  ])
+})
+
+t.test('each form writes values and streams of them', async (t) => {
+  const values = [{ a: 1 }, 'ä', null, undefined, 2n ** 60n]
+  const streamed = (accept: string) => {
+    const form = representStream(accept)
+    return Buffer.concat([form.prefix, ...values.map((v, i) => form.item(v, i)), form.suffix])
+  }
+  const json = ['{"a":1}', '"ä"', 'null', 'null', '"1152921504606846976"']
+  t.equal(text(streamed('application/json')), `[${json.join(',')}]`)
+  t.equal(text(streamed('application/x-ndjson')), json.map((each) => `${each}\n`).join(''))
+  t.equal(text(streamed('text/event-stream')), json.map((each) => `data: ${each}\n\n`).join(''))
+  t.same(unpack(representValue('application/msgpack').encode({ a: [1] })), { a: [1] })
+  t.equal(text(representStream('application/json').prefix), '[', 'an empty stream is [ and ]')
+})
+
+t.test(
+  'a value is JSON and a stream is server-sent events, unless the client says so',
+  async (t) => {
+    t.equal(representValue(null).contentType, 'application/json')
+    t.equal(representStream(null).contentType, 'text/event-stream')
+    t.equal(representStream('*/*').contentType, 'text/event-stream')
+    t.equal(representStream('application/*').contentType, 'application/x-ndjson')
+    t.equal(representValue('text/*').contentType, 'text/event-stream')
+    t.equal(
+      representValue('application/msgpack;q=0.9, application/json;q=0.8').contentType,
+      'application/msgpack',
+    )
+    t.throws(() => representValue('image/*'), {
+      code: 'not_acceptable',
+      message: /application\/json/,
+    })
+    t.throws(() => representStream('application/json;q=0'), { code: 'not_acceptable' })
+  },
+)
+
+t.test('the answer for one Accept is not the answer for another', async (t) => {
+  for (let round = 0; round < 2; round++) {
+    for (let index = 0; index < 300; index++) {
+      const accept = `application/msgpack;q=0.${index + 1}, application/json;q=0`
+      t.equal(representValue(accept).contentType, 'application/msgpack')
+    }
+    t.equal(representValue('application/json').contentType, 'application/json')
+  }
+})
+
+t.test('text and bytes leave as they are, unless another form is asked for', async (t) => {
+  t.same(representRaw('ä', null), { contentType: 'text/plain; charset=utf-8', body: bytes('ä') })
+  t.same(representRaw('x', '*/*')?.contentType, 'text/plain; charset=utf-8')
+  t.equal(representRaw('x', 'application/json'), null)
+  t.equal(representRaw('x', 'application/json, text/plain;q=0.5'), null)
+  const body = Uint8Array.of(1, 2)
+  t.same(representRaw(body, '*/*'), { contentType: 'application/octet-stream', body })
+  t.equal(representRaw(body, 'application/msgpack'), null)
+})

@@ -1,0 +1,255 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { natsSettings, readConfig } from '../../shared/config.js'
+import { connectNats, NatsUnreachable } from '../../shared/nats.js'
+import { startCuttableProxy } from '../support/cuttable-proxy.js'
+import { startTestNats } from '../support/nats.js'
+import { openTestBus, until } from './test-bus.js'
+
+t.test(
+  'a server that is not there is a sentence that says what to do, without the password',
+  async (t) => {
+    const { url, stop } = await startTestNats(t)
+    await stop()
+    const natsUrl = url.replace('nats://', 'nats://ann:hunter2@')
+    const error: Error = await connectNats(readConfig(natsSettings, { natsUrl }, {}), 'test').then(
+      () => t.fail('it connected'),
+      (error) => error,
+    )
+    t.type(error, NatsUnreachable)
+    t.match(error.message, /CALLGATE_NATS_URL/)
+    t.notMatch(error.message, /hunter2/)
+  },
+)
+
+t.test('one of several servers is enough, and white space between them does no harm', async (t) => {
+  const gone = await startTestNats(t)
+  await gone.stop()
+  const { url } = await startTestNats(t)
+  const bus = await openTestBus(t, `${gone.url}, ${url}`)
+  t.ok(bus.isConnected)
+})
+
+t.test('a TLS or credentials file that is not there is never passed over in silence', async (t) => {
+  const { url } = await startTestNats(t)
+  for (const setting of ['natsCaFile', 'natsCertFile', 'natsKeyFile', 'natsCredsFile']) {
+    const config = readConfig(natsSettings, { natsUrl: url, [setting]: '/nonexistent/file' }, {})
+    await t.rejects(
+      connectNats(config, 'test').then((bus) => bus.close()),
+      setting,
+    )
+  }
+})
+
+t.test(
+  'a message comes with its subject and its bytes, and is not heard by its own sender',
+  async (t) => {
+    const { url } = await startTestNats(t)
+    const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+    const heard: string[] = []
+    for (const [name, bus] of [
+      ['one', one],
+      ['two', two],
+    ] as const) {
+      bus.subscribe('a.*', (message) =>
+        heard.push(`${name} ${message.subject} ${text(message.payload)}`),
+      )
+      await bus.flush()
+    }
+    one.publish('a.b', Buffer.from('x'))
+    two.publish('a.c', Buffer.from('y'))
+    await until(() => heard.length === 2)
+    await Promise.all([one.flush(), two.flush()])
+    t.same(heard.sort(), ['one a.c y', 'two a.b x'])
+  },
+)
+
+t.test('an ended subscription hears nothing more, and may be ended again', async (t) => {
+  const { url } = await startTestNats(t)
+  const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+  let heard = 0
+  const stop = two.subscribe('a', () => heard++)
+  await two.flush()
+  stop()
+  stop()
+  await two.flush()
+  one.publish('a', Buffer.from('x'))
+  await one.flush()
+  await two.flush()
+  t.equal(heard, 0)
+})
+
+t.test(
+  'the server says at once when nobody hears, and only an answer of the server counts',
+  async (t) => {
+    const { url } = await startTestNats(t)
+    const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+    const heard: [string, boolean][] = []
+    one.subscribe('mine.>', (message) => heard.push([message.subject, message.noResponders]))
+    await one.flush()
+    one.publish('nobody', Buffer.from('x'), 'mine.7')
+    await until(() => heard.length === 1)
+    two.publish('mine.8', new Uint8Array(0))
+    two.publish('mine.9', Buffer.from('x'))
+    await until(() => heard.length === 3)
+    t.same(heard, [
+      ['mine.7', true],
+      ['mine.8', false],
+      ['mine.9', false],
+    ])
+  },
+)
+
+t.test('a listener that throws does not make the process deaf', async (t) => {
+  // The client library reads its socket in one loop, which a thrown error ends: the connection stands, and
+  // nothing is heard on it any more.
+  const { url } = await startTestNats(t)
+  const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+  let heard = 0
+  one.subscribe('bad', () => {
+    throw new Error('A bug of ours.')
+  })
+  one.subscribe('good', () => heard++)
+  await one.flush()
+  two.publish('bad', Buffer.from('x'))
+  two.publish('good', Buffer.from('x'))
+  await until(() => heard === 1)
+})
+
+t.test(
+  'loss and return of the connection are told once each, also after a restart of the server',
+  async (t) => {
+    const stateDir = await temporaryDirectory(t)
+    const first = await startTestNats(t, { stateDir })
+    const bus = await openTestBus(t, first.url)
+    const events: boolean[] = []
+    const stopListening = bus.onConnection((isConnected) => {
+      events.push(isConnected)
+      t.equal(bus.isConnected, isConnected)
+    })
+    const stopped = bus.onConnection(() => t.fail('this listener was taken away'))
+    stopped()
+    await first.stop()
+    await until(() => events.length === 1)
+    const port = Number(new URL(first.url).port)
+    await startTestNats(t, { stateDir, port, maxPayloadBytes: 300_000 })
+    await until(() => events.length === 2)
+    t.same(events, [false, true])
+    t.equal(bus.maxPayloadBytes, 300_000, 'and its new bound holds')
+    stopListening()
+  },
+)
+
+t.test('subscriptions are there again after a loss', async (t) => {
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const [far, near] = [await openTestBus(t, proxy.url), await openTestBus(t, url)]
+  let heard = 0
+  far.subscribe('a', () => heard++)
+  await far.flush()
+  const events: boolean[] = []
+  far.onConnection((isConnected) => events.push(isConnected))
+  proxy.cut()
+  await until(() => events.length === 1)
+  proxy.mend()
+  await until(() => events.length === 2)
+  await far.flush()
+  near.publish('a', Buffer.from('x'))
+  await until(() => heard === 1)
+})
+
+t.test('what was published before a loss or during it never arrives after it', async (t) => {
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const [far, near] = [await openTestBus(t, proxy.url), await openTestBus(t, url)]
+  const heard: number[] = []
+  near.subscribe('count', (message) => heard.push(Number(text(message.payload))))
+  await near.flush()
+  const marks: { isConnected: boolean; published: number }[] = []
+  let published = 0
+  let heardBeforeReturn = -1
+  far.onConnection((isConnected) => {
+    if (isConnected) heardBeforeReturn = heard.length
+    marks.push({ isConnected, published })
+  })
+  let isOver = false
+  const publishing = (async () => {
+    while (!isOver) {
+      far.publish('count', Buffer.from(String(published++)))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  })()
+  await until(() => heard.length > 100)
+  proxy.cut()
+  await until(() => marks.length === 1)
+  const goal = published + 100
+  await until(() => published > goal)
+  proxy.mend()
+  await until(() => marks.length === 2)
+  await until(() => heard.length > heardBeforeReturn + 100)
+  isOver = true
+  await publishing
+  const returned = marks[1]!.published
+  t.ok(heard.length > heardBeforeReturn)
+  for (const number of heard.slice(heardBeforeReturn)) {
+    if (number < returned)
+      return t.fail(`number ${number} of before ${returned} arrived after the loss`)
+  }
+})
+
+t.test(
+  'a bus that is closed sends what is pending, and takes no more without a fuss',
+  async (t) => {
+    const { url } = await startTestNats(t)
+    const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+    let heard = 0
+    two.subscribe('a', () => heard++)
+    await two.flush()
+    for (let count = 0; count < 100; count++) one.publish('a', Buffer.from('x'))
+    const faults: unknown[] = []
+    let isClosed = false
+    const closing = one.close().then(() => {
+      isClosed = true
+    })
+    // A mailroom's end of turn does not know that its bus is being closed.
+    while (!isClosed) {
+      try {
+        one.publish('b', Buffer.from('x'))
+      } catch (error) {
+        faults.push(error)
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await closing
+    try {
+      one.publish('b', Buffer.from('x'))
+    } catch (error) {
+      faults.push(error)
+    }
+    t.same(faults, [])
+    await until(() => heard === 100)
+    await one.close()
+    t.equal(await one.closed, undefined)
+  },
+)
+
+t.test('closing does not wait for a server that is gone', async (t) => {
+  const { url, stop } = await startTestNats(t)
+  const bus = await openTestBus(t, url)
+  await stop()
+  await until(() => !bus.isConnected)
+  await bus.close()
+  t.notOk(bus.isConnected)
+})
+
+async function temporaryDirectory(t: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'callgate-bus-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8')
+}

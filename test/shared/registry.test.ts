@@ -1,0 +1,258 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Kvm } from '@nats-io/kv'
+import t, { type Test } from 'tap'
+import { type Manifest, ManifestError } from '../../shared/manifest.js'
+import { Registry, RegistryUnavailable } from '../../shared/registry.js'
+import { subjectsIn } from '../../shared/subjects.js'
+import { startTestNats } from '../support/nats.js'
+import { openTestBus, until } from './test-bus.js'
+
+const subjects = subjectsIn('callgate')
+
+t.test('what was put can be got and is listed; what was deleted is gone', async (t) => {
+  const { registry } = await openRegistry(t)
+  t.equal(await registry.get('embed'), null)
+  t.same(await registry.list(), [])
+  await registry.put(manifest('embed'))
+  await registry.put(manifest('answer', { maxInputs: 3 }))
+  await registry.put(manifest('embed', { maxInputs: 9 }))
+  t.same(await registry.get('embed'), manifest('embed', { maxInputs: 9 }))
+  t.same(
+    (await registry.list()).map(({ name }) => name),
+    ['answer', 'embed'],
+  )
+  t.equal(await registry.delete('embed'), true)
+  t.equal(await registry.delete('embed'), false)
+  t.equal(await registry.delete('never'), false)
+  t.equal(await registry.get('embed'), null)
+  t.same(
+    (await registry.list()).map(({ name }) => name),
+    ['answer'],
+  )
+  await registry.put(manifest('embed'))
+  t.same(await registry.get('embed'), manifest('embed'), 'and can be put again')
+})
+
+t.test('a manifest with a fault is not put', async (t) => {
+  const { registry } = await openRegistry(t)
+  await t.rejects(registry.put(manifest('embed', { maxInputs: 0 })), ManifestError)
+  t.same(await registry.list(), [])
+})
+
+t.test('a second one opens the same registry', async (t) => {
+  const { registry, url } = await openRegistry(t)
+  await registry.put(manifest('embed'))
+  const other = await Registry.open(await openTestBus(t, url), subjects, { replicas: 1 })
+  t.same(
+    (await other.list()).map(({ name }) => name),
+    ['embed'],
+  )
+})
+
+t.test('namespaces do not see each other', async (t) => {
+  const { registry, url } = await openRegistry(t)
+  await registry.put(manifest('embed'))
+  const other = await Registry.open(await openTestBus(t, url), subjectsIn('other'), { replicas: 1 })
+  t.same(await other.list(), [])
+})
+
+t.test('a watcher of an empty registry is ready at once, and sees the first put', async (t) => {
+  const { registry } = await openRegistry(t)
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  t.same(seen.changes, [[]])
+  await registry.put(manifest('embed'))
+  await until(() => seen.changes.length === 2)
+  t.same(seen.changes[1], ['embed'])
+  stop()
+})
+
+t.test('a watcher is told the whole registry once, then every change', async (t) => {
+  const { registry } = await openRegistry(t)
+  for (const name of ['a', 'b', 'c']) await registry.put(manifest(name))
+  await registry.put(manifest('b', { maxInputs: 5 }))
+  await registry.delete('c')
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  t.same(seen.changes, [['a', 'b']], 'once it has been read')
+  t.equal(seen.latest.get('b')?.maxInputs, 5, 'as it stands now')
+  await registry.put(manifest('a', { maxInputs: 7 }))
+  await until(() => seen.changes.length === 2)
+  t.equal(seen.latest.get('a')?.maxInputs, 7)
+  await registry.delete('a')
+  await until(() => seen.changes.length === 3)
+  t.same(seen.changes[2], ['b'])
+  stop()
+})
+
+t.test('a watcher of a registry in which all was deleted is ready', async (t) => {
+  const { registry } = await openRegistry(t)
+  await registry.put(manifest('a'))
+  await registry.delete('a')
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  t.same(seen.changes, [[]])
+  stop()
+})
+
+t.test('what a watcher was given does not change under it', async (t) => {
+  const { registry } = await openRegistry(t)
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  const before = seen.latest
+  await registry.put(manifest('a'))
+  await until(() => seen.changes.length === 2)
+  t.equal(before.size, 0)
+  stop()
+})
+
+t.test('an ended watch is not told any more', async (t) => {
+  const { registry } = await openRegistry(t)
+  const [ended, other] = [new Watcher(), new Watcher()]
+  const stop = await registry.watch(ended)
+  const stopOther = await registry.watch(other)
+  stop()
+  await registry.put(manifest('a'))
+  await until(() => other.changes.length === 2)
+  t.equal(ended.changes.length, 1)
+  stopOther()
+})
+
+t.test('an entry that cannot be read is reported and left out, the others are there', async (t) => {
+  const { registry, kv } = await openRegistry(t)
+  await registry.put(manifest('good'))
+  await kv.put('rubbish', '{')
+  await kv.put('newer', JSON.stringify({ ...manifest('newer'), version: 2 }))
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  t.same(seen.changes, [['good']])
+  t.same(new Set(seen.unreadable), new Set(['rubbish', 'newer']))
+  t.same(
+    (await registry.list()).map(({ name }) => name),
+    ['good'],
+  )
+  await t.rejects(registry.get('rubbish'), ManifestError)
+  stop()
+})
+
+t.test(
+  'a function whose entry becomes unreadable is left out, and is back when it is put again',
+  async (t) => {
+    const { registry, kv } = await openRegistry(t)
+    await registry.put(manifest('a'))
+    const seen = new Watcher()
+    const stop = await registry.watch(seen)
+    await kv.put('a', 'rubbish')
+    await until(() => seen.changes.length === 2)
+    t.same(seen.changes[1], [])
+    t.same(seen.unreadable, ['a'])
+    await registry.put(manifest('a'))
+    await until(() => seen.changes.length === 3)
+    t.same(seen.changes[2], ['a'])
+    stop()
+  },
+)
+
+t.test(
+  'an entry under another name than its own cannot be read: it would stand for two functions',
+  async (t) => {
+    const { registry, kv } = await openRegistry(t)
+    await kv.put('alias', JSON.stringify(manifest('embed')))
+    const seen = new Watcher()
+    const stop = await registry.watch(seen)
+    t.same(seen.changes, [[]])
+    t.same(seen.unreadable, ['alias'])
+    stop()
+  },
+)
+
+t.test('a watch goes on after the server was restarted', async (t) => {
+  const stateDir = await mkdtemp(join(tmpdir(), 'callgate-registry-'))
+  t.teardown(() => rm(stateDir, { recursive: true, force: true }))
+  const first = await startTestNats(t, { stateDir })
+  const bus = await openTestBus(t, first.url)
+  const registry = await Registry.open(bus, subjects, { replicas: 1 })
+  await registry.put(manifest('a'))
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  await first.stop()
+  await until(() => !bus.isConnected)
+  const second = await startTestNats(t, { stateDir, port: Number(new URL(first.url).port) })
+  await until(() => bus.isConnected)
+  const other = await Registry.open(await openTestBus(t, second.url), subjects, { replicas: 1 })
+  await other.put(manifest('b'))
+  await until(() => seen.latest.has('b'))
+  t.same([...seen.latest.keys()].sort(), ['a', 'b'])
+  stop()
+})
+
+t.test('many puts at once are all seen, the last of each name counts', async (t) => {
+  const { registry } = await openRegistry(t)
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  await Promise.all(
+    Array.from({ length: 50 }, async (_, index) => {
+      for (let maxInputs = 1; maxInputs <= 3; maxInputs++) {
+        await registry.put(manifest(`f${index}`, { maxInputs }))
+      }
+    }),
+  )
+  await until(
+    () => [...seen.latest.values()].filter(({ maxInputs }) => maxInputs === 3).length === 50,
+  )
+  stop()
+})
+
+t.test('more replicas than there are servers is a sentence', async (t) => {
+  const { url } = await startTestNats(t)
+  const bus = await openTestBus(t, url)
+  await t.rejects(Registry.open(bus, subjects, { replicas: 3 }), RegistryUnavailable)
+})
+
+class Watcher {
+  /** The names after each change. */
+  readonly changes: string[][] = []
+  readonly unreadable: string[] = []
+  latest: ReadonlyMap<string, Manifest> = new Map()
+
+  onChange(manifests: ReadonlyMap<string, Manifest>): void {
+    this.latest = manifests
+    this.changes.push([...manifests.keys()].sort())
+  }
+
+  onUnreadable(name: string, error: ManifestError): void {
+    if (error instanceof ManifestError) this.unreadable.push(name)
+  }
+
+  onLost(error: unknown): void {
+    throw error
+  }
+}
+
+async function openRegistry(t: Test) {
+  const { url } = await startTestNats(t)
+  const bus = await openTestBus(t, url)
+  const registry = await Registry.open(bus, subjects, { replicas: 1 })
+  const kv = await new Kvm(bus.connection).open(subjects.registryBucket)
+  return { registry, kv, url }
+}
+
+function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
+  return {
+    version: 1,
+    name,
+    form: 'run',
+    routes: [`POST /${name}`],
+    auth: 'public',
+    maxInputs: 1,
+    timeoutMs: null,
+    maxBodyBytes: null,
+    firstByteMs: null,
+    idleMs: null,
+    pingMs: null,
+    maxMessageBytes: 2 * 1024 * 1024,
+    ...changes,
+  }
+}

@@ -1,0 +1,32 @@
+// Sleeps for as long as it is told, one value or (`count`) several; or never comes back (`deaf`), however
+// often it is told to stop.
+
+import { setTimeout } from 'node:timers/promises'
+import { defineFunction } from '../../../runner/define-function.js'
+
+interface Input {
+  ms?: number
+  count?: number
+  deaf?: boolean
+}
+
+export default defineFunction({
+  name: 'sleeper',
+  auth: 'public',
+  maxInputs: Number(process.env.TEST_MAX_INPUTS ?? 1),
+  timeoutMs: 60_000,
+  run: async (input, { signal }) => {
+    const { ms = 0, count, deaf } = input as Input
+    if (deaf) await new Promise(() => {})
+    if (count !== undefined) return ticks(ms, count, signal)
+    await setTimeout(ms, undefined, { signal })
+    return { pid: process.pid }
+  },
+})
+
+async function* ticks(ms: number, count: number, signal: AbortSignal) {
+  for (let tick = 0; tick < count; tick++) {
+    yield tick
+    await setTimeout(ms, undefined, { signal })
+  }
+}
