@@ -3,8 +3,8 @@
 
 /** Small frames; one chunk and its frame; one read of the engine (512 KiB) and a little more. */
 const SIZES = [16 * 1024, 257 * 1024, 520 * 1024] as const
-/** Of each size that lie idle. More are left to the collector: 8 of the largest are 4 MiB. */
-const KEPT = 8
+/** Of each size that lie idle. More are left to the collector: 12 of the largest are 6 MiB. */
+const KEPT = 12
 
 export class BufferPool {
   readonly #idle: Buffer[][] = SIZES.map(() => [])

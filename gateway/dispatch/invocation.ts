@@ -86,7 +86,7 @@ export class Invocation {
     this.head = head
     this.#handler = handler
     this.counters = counters
-    this.#body = new RequestBodySender(body, hasMore)
+    this.#body = new RequestBodySender(owner.budget, body, hasMore)
   }
 
   get state(): InvocationState {

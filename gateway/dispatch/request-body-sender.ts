@@ -1,20 +1,14 @@
 // The request's body on its way to the runner: as much as the credit covers is sent, the rest waits, and
 // what was sent is kept for as long as the call may still have to go to another runner.
 
-import { bufferPool } from '../../shared/buffer-pool.js'
 import { copyBytes } from '../../shared/copy-bytes.js'
-import { Allowance } from '../../shared/credit.js'
+import { Allowance, type CreditBudget } from '../../shared/credit.js'
 import { FRAME, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
+import { WaitingBytes } from './waiting-bytes.js'
 
 /** A CALL with the largest first body and the largest head that a gateway takes fits. */
 const ROOMY_PAYLOAD_BYTES = INITIAL_BODY_CREDIT_BYTES + 128 * 1024
-
-interface Waiting {
-  readonly bytes: Uint8Array
-  /** Whose bytes they are, when they must be given back. */
-  readonly pooled: Buffer | null
-}
 
 export class RequestBodySender {
   readonly #allowance = new Allowance(0)
@@ -23,15 +17,18 @@ export class RequestBodySender {
   /** Sent; dropped at the runner's first sign that it has the call. Within the initial credit. */
   #kept: Uint8Array[] = []
   #isKeeping = true
-  /** Not covered by the credit yet: what came before there was a runner, and one piece of the client's. */
-  #waiting: Waiting[] = []
+  /** What came before there was a runner: in its own memory, since most calls carry it in their CALL. */
+  #first: Uint8Array | null
+  /** Not covered by the credit yet. */
+  readonly #waiting: WaitingBytes
   #hasEnded: boolean
   #isEndSent = false
 
   /** @param body its beginning, which the caller must not change any more */
-  constructor(body: Uint8Array | null, hasMore: boolean) {
+  constructor(budget: CreditBudget, body: Uint8Array | null, hasMore: boolean) {
+    this.#waiting = new WaitingBytes(budget)
     this.#hasEnded = !hasMore
-    if (body !== null && body.length > 0) this.#waiting.push({ bytes: body, pooled: null })
+    this.#first = body !== null && body.length > 0 ? body : null
   }
 
   /** Whether the call may go to another runner with all of its body. */
@@ -49,12 +46,13 @@ export class RequestBodySender {
     this.#outbox = outbox
     this.#id = id
     this.#allowance.grant(INITIAL_BODY_CREDIT_BYTES - this.#allowance.bytes)
-    let first: Uint8Array | null = null
-    const next = this.#waiting[0]?.bytes
-    if (hasRoom && next !== undefined && next.length <= INITIAL_BODY_CREDIT_BYTES) {
-      // Of the pool's it is never: those come after a runner has begun to grant.
-      first = next
-      this.#waiting.shift()
+    let first = this.#first
+    this.#first = null
+    if (first !== null && (!hasRoom || first.length > INITIAL_BODY_CREDIT_BYTES)) {
+      this.#waiting.unshift(first)
+      first = null
+    }
+    if (first !== null) {
       this.#allowance.take(first.length)
       this.#kept.push(first)
     }
@@ -65,7 +63,7 @@ export class RequestBodySender {
   /** The runner would not or could not take the call: back to the beginning, for another one. */
   rewind(): void {
     this.#outbox = null
-    this.#waiting.unshift(...this.#kept.map((bytes) => ({ bytes, pooled: null })))
+    this.#first = this.#kept.length <= 1 ? (this.#kept[0] ?? null) : Buffer.concat(this.#kept)
     this.#kept = []
   }
 
@@ -74,10 +72,7 @@ export class RequestBodySender {
     if (this.#hasEnded) return true
     const sent = this.#waiting.length === 0 ? this.#send(bytes) : 0
     if (sent === bytes.length) return true
-    const rest = bytes.subarray(sent)
-    const pooled = bufferPool.take(rest.length)
-    pooled.set(rest)
-    this.#waiting.push({ bytes: pooled.subarray(0, rest.length), pooled })
+    this.#waiting.push(bytes.subarray(sent))
     return false
   }
 
@@ -92,15 +87,10 @@ export class RequestBodySender {
 
   /** Sends what the credit covers. True when nothing waits any more. */
   sendWaiting(): boolean {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const { bytes, pooled } = next
-      const sent = this.#send(bytes)
-      if (sent < bytes.length) {
-        this.#waiting[0] = { bytes: bytes.subarray(sent), pooled }
-        return false
-      }
-      this.#waiting.shift()
-      if (pooled !== null) bufferPool.give(pooled)
+    while (this.#waiting.length > 0) {
+      const sent = this.#send(this.#waiting.peek())
+      if (sent === 0) return false
+      this.#waiting.shift(sent)
     }
     this.#sendEnd()
     return true
@@ -115,8 +105,8 @@ export class RequestBodySender {
   /** Nobody wants the rest. */
   drop(): void {
     this.dropKept()
-    for (const { pooled } of this.#waiting) if (pooled !== null) bufferPool.give(pooled)
-    this.#waiting = []
+    this.#first = null
+    this.#waiting.clear()
     this.#hasEnded = true
     this.#isEndSent = true
   }

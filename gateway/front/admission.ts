@@ -24,7 +24,8 @@ export interface PendingCall {
 export interface Refusal {
   /** Further headers, names and values in turn. */
   readonly headers?: readonly string[]
-  readonly closesConnection?: boolean
+  /** What becomes of the connection; see `ResponseWriter.whole`. Default: it stays. */
+  readonly connection?: 'close' | 'cut'
 }
 
 export interface AdmissionOptions {
@@ -51,7 +52,7 @@ export class Admission {
       case 'bad_path':
         return call.refuse(
           new CallError('bad_request', 'The path has a byte or an escape that no path may have.'),
-          { closesConnection: true },
+          { connection: 'cut' },
         )
       case 'none':
         return call.refuse(new CallError('not_found', `No function has a route for ${head.path}.`))

@@ -82,5 +82,5 @@ function fault(
   message: string,
   headers: readonly string[] = [],
 ): HandshakeFault {
-  return { error: new CallError(code, message), how: { headers, closesConnection: true } }
+  return { error: new CallError(code, message), how: { headers, connection: 'cut' } }
 }

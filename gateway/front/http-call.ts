@@ -77,8 +77,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
     this.#isBodyWhole = head.framing === null
     res.onAborted(() => this.#onClientGone())
-    if (!this.#isBodyWhole)
-      res.onData((chunk, isLast) => this.#onData(new Uint8Array(chunk), isLast))
+    if (this.#isBodyWhole) return
+    res.onData((chunk, isLast) => this.#onData(new Uint8Array(chunk), isLast))
   }
 
   /** The route is found and the caller may use it. */
@@ -109,7 +109,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#state = 'refusing'
     // Not while the engine parses: it would go on to what it takes for the next request. With an answer
     // pending it closes the connection instead.
-    if (how.closesConnection) setImmediate(() => this.#answerRefusal(error, how))
+    if (how.connection === 'cut') setImmediate(() => this.#answerRefusal(error, how))
     else this.#answerRefusal(error, how)
   }
 
@@ -118,7 +118,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#resume()
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
-    this.#writer.whole(problem.status, problem.headers, problem.body, how.closesConnection)
+    this.#writer.whole(problem.status, problem.headers, problem.body, how.connection)
   }
 
   // ---- the answer ----------------------------------------------------------------------------------
@@ -179,7 +179,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #onData(chunk: Uint8Array, isLast: boolean): void {
     this.#bodyBytes += chunk.length
     this.#isBodyWhole = isLast
-    if (this.#state === 'over' || this.#state === 'refusing') return
+    if (this.#state === 'over') return
+    if (this.#state === 'refusing') return
     const maxBodyBytes = this.#route?.target.maxBodyBytes ?? null
     if (maxBodyBytes !== null && this.#bodyBytes > maxBodyBytes)
       return this.#refuseTooLarge(maxBodyBytes)
@@ -235,8 +236,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   }
 
   /**
-   * Too large, known in advance or found while counting. The rest is not read: the connection is closed
-   * after the answer.
+   * Too large, known in advance or found while counting: nothing more of it goes to a function, and the
+   * client, which may still be sending, is asked to close.
    */
   #refuseTooLarge(maxBodyBytes: number): void {
     const error = new CallError(
@@ -251,7 +252,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
       }
       this.#state = 'collecting'
     }
-    this.refuse(error, { closesConnection: true })
+    this.refuse(error, { connection: 'close' })
   }
 
   #pause(): void {

@@ -120,7 +120,7 @@ class Front {
     })
     if (head.framing === 'refused') {
       const error = 'Send one Content-Length, or one Transfer-Encoding: chunked.'
-      return call.refuse(new CallError('bad_request', error), { closesConnection: true })
+      return call.refuse(new CallError('bad_request', error), { connection: 'cut' })
     }
     if (UNSERVED_METHODS.has(head.method)) {
       const error = new CallError('method_not_allowed', `${head.method} is not served here.`)

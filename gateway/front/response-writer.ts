@@ -69,23 +69,29 @@ export class ResponseWriter {
     return this.#sentBytes
   }
 
-  /** A whole answer. */
+  /**
+   * A whole answer.
+   * @param connection `cut`: closed under a client that still sends, which can cost it the answer;
+   *   `close`: it is asked to close, and what it still sends is dropped by the engine
+   */
   whole(
     status: number,
     headers: FlatHeaders,
     body: Uint8Array | string,
-    closesConnection = false,
+    connection: 'keep' | 'close' | 'cut' = 'keep',
   ): void {
     if (this.#state !== 'idle') return
     this.#state = 'done'
     const res = this.#res
     res.cork(() => {
       this.#writeHead(status, headers)
+      if (connection === 'close') res.writeHeader('connection', 'close')
       if (this.#isHead || isBodiless(status)) {
-        this.#endWithoutBody(this.#reportedLength(status, headers, body.length), closesConnection)
+        const reportedBytes = this.#reportedLength(status, headers, body.length)
+        this.#endWithoutBody(reportedBytes, connection === 'cut')
       } else {
         this.#sentBytes = body.length
-        res.end(body, closesConnection)
+        res.end(body, connection === 'cut')
       }
     })
     this.#listener.onDone()

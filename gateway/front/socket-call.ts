@@ -125,7 +125,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   refuse(error: CallError, how: Refusal = {}): void {
     if (this.#state === 'closed') return
     const problem = problemOf(error, this.#callId, how.headers)
-    this.#writer.whole(problem.status, problem.headers, problem.body, how.closesConnection)
+    this.#writer.whole(problem.status, problem.headers, problem.body, how.connection)
     this.#finish(problem.status, error.code)
   }
 
