@@ -12,10 +12,9 @@ import {
   SignJWT,
 } from 'jose'
 
-const ALGORITHM = 'ES256'
+export const DEVELOPMENT_ALGORITHM = 'ES256'
 
 export interface DevelopmentKey {
-  readonly algorithm: string
   /** A JSON Web Key Set with the public key. */
   readonly jwksFile: string
   sign(claims: TokenClaims): Promise<string>
@@ -37,13 +36,12 @@ export async function openDevelopmentKey(stateDir: string): Promise<DevelopmentK
   const jwksFile = join(stateDir, 'jwks.json')
   const { d: _private, ...publicJwk } = jwk
   await replaceFile(jwksFile, JSON.stringify({ keys: [publicJwk] }, null, 2), 0o644)
-  const key = await importJWK(jwk, ALGORITHM)
+  const key = await importJWK(jwk, DEVELOPMENT_ALGORITHM)
   return {
-    algorithm: ALGORITHM,
     jwksFile,
     sign({ subject, scope, ttl, issuer, audience }) {
       const token = new SignJWT(scope === undefined ? {} : { scope })
-        .setProtectedHeader({ alg: ALGORITHM, kid: jwk.kid! })
+        .setProtectedHeader({ alg: DEVELOPMENT_ALGORITHM, kid: jwk.kid! })
         .setSubject(subject)
         .setIssuedAt()
         .setExpirationTime(ttl)
@@ -57,8 +55,8 @@ export async function openDevelopmentKey(stateDir: string): Promise<DevelopmentK
 async function readOrMake(file: string): Promise<JWK> {
   const known = await readFile(file, 'utf8').catch(() => null)
   if (known !== null) return JSON.parse(known) as JWK
-  const { privateKey } = await generateKeyPair(ALGORITHM, { extractable: true })
-  const jwk = { ...(await exportJWK(privateKey)), alg: ALGORITHM, use: 'sig' }
+  const { privateKey } = await generateKeyPair(DEVELOPMENT_ALGORITHM, { extractable: true })
+  const jwk = { ...(await exportJWK(privateKey)), alg: DEVELOPMENT_ALGORITHM, use: 'sig' }
   const named = { ...jwk, kid: await calculateJwkThumbprint(jwk) }
   await replaceFile(file, JSON.stringify(named, null, 2), 0o600)
   return named

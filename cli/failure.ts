@@ -3,6 +3,9 @@
 
 import { ConfigError } from '../shared/config.js'
 
+export const EXIT_FAILURE = 1
+export const EXIT_USAGE = 2
+
 /** A failure whose message is the sentence for the user. */
 export class UserFailure extends Error {
   override readonly name = 'UserFailure'
@@ -18,8 +21,6 @@ const SENTENCES = new Set([
   'UwsUnavailable',
   'LoadError',
   'ManifestError',
-  'CallError',
-  'NatsServerError',
 ])
 
 /** Prints what is wrong and returns the exit status. */
@@ -27,13 +28,18 @@ export function reportFailure(error: unknown): number {
   if (error instanceof ConfigError) {
     process.stderr.write(`callgate: the configuration has faults:\n`)
     for (const fault of error.faults) process.stderr.write(`  ${fault}\n`)
-    return 2
+    return EXIT_USAGE
   }
-  if (error instanceof Error && SENTENCES.has(error.name)) {
+  if (error instanceof Error && (SENTENCES.has(error.name) || isAboutFile(error))) {
     process.stderr.write(`callgate: ${error.message}\n`)
-    return 1
+    return EXIT_FAILURE
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   process.stderr.write(`callgate: this is a bug in Callgate, please report it:\n${text}\n`)
-  return 1
+  return EXIT_FAILURE
+}
+
+/** `ENOENT: no such file or directory, open '/keys.json'` says it all. */
+function isAboutFile(error: NodeJS.ErrnoException): boolean {
+  return error.path !== undefined && error.syscall !== undefined
 }

@@ -1,4 +1,4 @@
-// Which routes a deploy adds, removes and would take from another function. Pure.
+// Which routes a deploy adds, removes and would take from another function; and how that is told.
 
 import type { Manifest } from '../shared/manifest.js'
 import { parseRoute } from '../shared/route-pattern.js'
@@ -31,6 +31,14 @@ export function routeChanges(
       return owner === undefined ? [] : [{ route, owner }]
     }),
   }
+}
+
+/** `+` for what is new, `-` for what is gone. */
+export function printChanges(name: string, { added, removed, kept }: RouteChanges): void {
+  process.stdout.write(`${name}\n`)
+  for (const route of added) process.stdout.write(`  + ${route}\n`)
+  for (const route of removed) process.stdout.write(`  - ${route}\n`)
+  for (const route of kept) process.stdout.write(`    ${route}\n`)
 }
 
 /** Routes by what they match: parameters' names make no difference. */

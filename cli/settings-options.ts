@@ -1,16 +1,23 @@
 // Settings as command-line options: every setting of a schema becomes a flag of the same name.
 
 import { type Command, Option } from 'commander'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { flagName, variableName } from '../shared/config.js'
 
 type Settings = Record<string, z.ZodType>
 
-/** Adds `--nats-url <value>` for `natsUrl` and so on; values stay text, `readConfig` reads them. */
-export function addSettings(command: Command, settings: Settings): Command {
+/**
+ * Adds `--nats-url <value>` for `natsUrl` and so on; values stay text, `readConfig` reads them.
+ * @param heading under which `--help` lists them
+ */
+export function addSettings(command: Command, heading: string, settings: Settings): Command {
   for (const [name, schema] of Object.entries(settings)) {
-    const description = `${schema.description ?? ''} (${variableName(name)})`
-    command.addOption(new Option(`--${flagName(name)} <value>`, description))
+    const flag = `--${flagName(name)} <${placeholder(schema)}>`
+    const option = new Option(flag, `${schema.description ?? ''} (${variableName(name)})`)
+    const value = defaultOf(schema)
+    // Shown only: the schema fills it in, after the environment has been asked.
+    if (value !== undefined) option.description += ` (default: ${String(value)})`
+    command.addOption(option.helpGroup(heading))
   }
   return command
 }
@@ -22,4 +29,15 @@ export function toEnvironment(config: Readonly<Record<string, unknown>>): Record
     if (value !== undefined) environment[variableName(name)] = String(value)
   }
   return environment
+}
+
+function defaultOf(schema: z.ZodType): unknown {
+  return schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined
+}
+
+function placeholder(schema: z.ZodType): string {
+  const inner =
+    schema instanceof z.ZodDefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema
+  if (inner instanceof z.ZodEnum) return inner.options.join('|')
+  return inner instanceof z.ZodNumber ? 'number' : 'value'
 }

@@ -1,5 +1,11 @@
 // Where development keeps its state: keys, the embedded nats-server's store, tools that were installed.
 
-import { resolve } from 'node:path'
+import { z } from 'zod'
 
-export const STATE_DIR = resolve(process.env.CALLGATE_STATE_DIR ?? '.callgate')
+export const stateSettings = {
+  stateDir: z
+    .string()
+    .min(1)
+    .default('.callgate')
+    .describe("folder of development's keys, its nats-server's store and tools"),
+}

@@ -1,85 +1,98 @@
 // `callgate call <function> [json]`: call a function over NATS and print what it answers: a value as one
 // JSON document, a stream as one JSON value a line, as they come. Ctrl-C cancels.
 
+import { once } from 'node:events'
+import { addAbortSignal } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
-import { connect } from '../../client/client.js'
+import { z } from 'zod'
+import { gatewaySettings, natsSettings, readConfig } from '../../shared/config.js'
 import { CallError } from '../../shared/errors.js'
-import { UserFailure } from '../failure.js'
+import { EXIT_FAILURE, UserFailure } from '../failure.js'
+import { addSettings } from '../settings-options.js'
 
-interface CallFlags {
-  readonly natsUrl?: string
-  readonly namespace?: string
-  readonly timeoutMs?: string
-  readonly queueWaitMs?: string
+const callSettings = {
+  timeoutMs: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2_147_483_647)
+    .optional()
+    .describe('longest that the call may take, once it has a slot'),
+  queueWaitMs: gatewaySettings.queueWaitMs,
 }
+const { registryReplicas: _, ...connectionSettings } = natsSettings
 
 export function callCommand(): Command {
-  return new Command('call')
-    .description('call a function over NATS')
+  const command = new Command('call')
+    .description('call a function over NATS and print its answer, a stream one value a line')
     .argument('<function>', 'name of the function')
     .argument('[json]', 'its input; - reads standard input')
-    .option('--nats-url <url>', 'NATS servers, separated by commas (CALLGATE_NATS_URL)')
-    .option('--namespace <name>', 'first token of every NATS subject (CALLGATE_NAMESPACE)')
-    .option('--timeout-ms <ms>', 'total time of the call')
-    .option('--queue-wait-ms <ms>', 'longest wait for a free slot', '30000')
-    .action(async (name: string, json: string | undefined, flags: CallFlags) => {
-      const input = await readInput(json)
-      const { natsUrl, namespace } = flags
-      const client = await connect({
-        ...(natsUrl === undefined ? {} : { natsUrl }),
-        ...(namespace === undefined ? {} : { namespace }),
-        queueWaitMs: milliseconds('--queue-wait-ms', flags.queueWaitMs)!,
-      })
-      const interrupted = new AbortController()
-      const onInterrupt = () => interrupted.abort()
-      process.once('SIGINT', onInterrupt).once('SIGTERM', onInterrupt)
-      try {
-        const timeoutMs = milliseconds('--timeout-ms', flags.timeoutMs)
-        const values = client.stream(name, input, {
-          signal: interrupted.signal,
-          ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        })
-        for await (const value of values) await print(value)
-      } catch (error) {
-        if (!(error instanceof CallError)) throw error
-        process.stderr.write(`callgate: ${error.code}: ${error.message}\n`)
-        for (const { path, message } of error.issues ?? []) {
-          process.stderr.write(`  ${path.join('.') || 'input'}: ${message}\n`)
-        }
-        process.exitCode = interrupted.signal.aborted ? 130 : 1
-      } finally {
-        await client.close()
-      }
-    })
+  addSettings(command, 'Call:', callSettings)
+  return addSettings(command, 'NATS:', connectionSettings).action(call)
 }
 
-async function readInput(json: string | undefined): Promise<unknown> {
-  const text = json === '-' ? await readStdin() : json
-  if (text === undefined) return undefined
+async function call(
+  name: string,
+  json: string | undefined,
+  flags: Record<string, unknown>,
+): Promise<void> {
+  const settings = { ...callSettings, ...connectionSettings }
+  const { timeoutMs, ...config } = readConfig(settings, flags, process.env)
+  const interrupted = new AbortController()
+  // 128 and the signal's number, as every shell has it.
+  process.once('SIGINT', () => interrupted.abort(130)).once('SIGTERM', () => interrupted.abort(143))
+  const { signal } = interrupted
   try {
-    return JSON.parse(text)
+    const input = parseInput(json === '-' ? await readStdin(signal) : json)
+    const { connect } = await import('../../client/client.js')
+    const client = await connect(config)
+    try {
+      const values = client.stream(name, input, { signal, timeoutMs })
+      for await (const value of values) await print(value, signal)
+    } finally {
+      await client.close()
+    }
+  } catch (error) {
+    if (signal.aborted) process.exitCode = signal.reason
+    else if (error instanceof CallError) reportCallError(error)
+    else throw error
+  }
+}
+
+function reportCallError({ code, message, issues }: CallError): void {
+  process.exitCode = EXIT_FAILURE
+  process.stderr.write(`callgate: ${code}: ${message}\n`)
+  for (const issue of issues ?? []) {
+    process.stderr.write(`  ${issue.path.join('.') || 'input'}: ${issue.message}\n`)
+  }
+}
+
+function readStdin(signal: AbortSignal): Promise<string> {
+  return text(addAbortSignal(signal, process.stdin))
+}
+
+function parseInput(json: string | undefined): unknown {
+  if (json === undefined) return undefined
+  try {
+    return JSON.parse(json)
   } catch (error) {
     throw new UserFailure(`The input is not JSON: ${(error as Error).message}.`)
   }
 }
 
-async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-/** Waits when the reader of our output is slower than the function. */
-async function print(value: unknown): Promise<void> {
+/** Waits when the reader of our output is slower than the function; not when it has gone. */
+async function print(value: unknown, signal: AbortSignal): Promise<void> {
   if (value === undefined) return
-  const line = value instanceof Uint8Array ? value : `${JSON.stringify(value)}\n`
-  if (process.stdout.write(line)) return
-  await new Promise<void>((resolve) => process.stdout.once('drain', resolve))
+  const line = value instanceof Uint8Array ? value : `${JSON.stringify(value, asJson)}\n`
+  if (!process.stdout.write(line)) await once(process.stdout, 'drain', { signal }).catch(() => {})
 }
 
-function milliseconds(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value > 0) return value
-  throw new UserFailure(`${flag}: ${text} is no number of milliseconds.`)
+/** What JSON has no form for: a bigint that is too large is a string, bytes are base64. */
+function asJson(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  // Before `toJSON`, which makes an array of a Buffer.
+  const given = this[key]
+  if (given instanceof Uint8Array) return Buffer.from(given).toString('base64')
+  if (typeof given !== 'bigint') return value
+  return Number.isSafeInteger(Number(given)) ? Number(given) : given.toString()
 }

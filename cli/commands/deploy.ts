@@ -1,50 +1,46 @@
-// `callgate deploy <file…>` and `callgate undeploy <name>`: write the registry, say what changes.
+// `callgate deploy <file…>`: write functions to the registry, say what changes.
 
 import { Command } from 'commander'
-import { describeFunction } from '../../runner/describe-function.js'
-import { loadFunction } from '../../runner/load-function.js'
 import { natsSettings, readConfig } from '../../shared/config.js'
-import type { Manifest } from '../../shared/manifest.js'
+import { type Manifest, ManifestError } from '../../shared/manifest.js'
 import type { Registry } from '../../shared/registry.js'
 import { UserFailure } from '../failure.js'
-import { withRegistry } from '../registry-session.js'
-import { type RouteChanges, routeChanges } from '../route-changes.js'
+import { printChanges, routeChanges } from '../route-changes.js'
 import { addSettings } from '../settings-options.js'
 
 export function deployCommand(): Command {
   const command = new Command('deploy')
     .description('write functions to the registry; their routes are live at once')
     .argument('<file...>', 'files that export a function')
-  return addSettings(command, natsSettings).action(
+  return addSettings(command, 'NATS:', natsSettings).action(
     async (files: string[], flags: Record<string, unknown>) => {
       const config = readConfig(natsSettings, flags, process.env)
-      const manifests: Manifest[] = []
+      const manifests = new Map<string, Manifest>()
       for (const file of files) {
-        const { definition, defaultName } = await loadFunction(file)
-        manifests.push(describeFunction(definition, defaultName))
+        const manifest = await manifestOf(file)
+        if (manifests.has(manifest.name)) {
+          throw new UserFailure(
+            `Two of the files are called ${manifest.name}: nothing was deployed.`,
+          )
+        }
+        manifests.set(manifest.name, manifest)
       }
-      await withRegistry(config, (registry) => deploy(registry, manifests))
-      // What the files started when they were imported must not keep us.
-      process.exit(0)
+      const { withRegistry } = await import('../registry-session.js')
+      await withRegistry(config, (registry) => deploy(registry, [...manifests.values()]))
     },
   )
 }
 
-export function undeployCommand(): Command {
-  const command = new Command('undeploy')
-    .description('take a function out of the registry; its routes are gone at once')
-    .argument('<name>', 'name of the function')
-  return addSettings(command, natsSettings).action(
-    async (name: string, flags: Record<string, unknown>) => {
-      const config = readConfig(natsSettings, flags, process.env)
-      await withRegistry(config, async (registry) => {
-        const before = await registry.get(name)
-        if (before === null) throw new UserFailure(`There is no function ${name} in the registry.`)
-        await registry.delete(name)
-        printChanges(name, routeChanges(before, null, []))
-      })
-    },
-  )
+async function manifestOf(file: string): Promise<Manifest> {
+  const { loadFunction } = await import('../../runner/load-function.js')
+  const { describeFunction } = await import('../../runner/describe-function.js')
+  const { definition, defaultName } = await loadFunction(file)
+  try {
+    return describeFunction(definition, defaultName)
+  } catch (error) {
+    // Also of a route that cannot be read: every one of them is a sentence.
+    throw new ManifestError(`${file}: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 /** All or none: a conflict of one function leaves the registry as it was. */
@@ -70,11 +66,4 @@ async function deploy(registry: Registry, manifests: readonly Manifest[]): Promi
     await registry.put(manifest)
     printChanges(manifest.name, changes)
   }
-}
-
-function printChanges(name: string, { added, removed, kept }: RouteChanges): void {
-  process.stdout.write(`${name}\n`)
-  for (const route of added) process.stdout.write(`  + ${route}\n`)
-  for (const route of removed) process.stdout.write(`  - ${route}\n`)
-  for (const route of kept) process.stdout.write(`    ${route}\n`)
 }

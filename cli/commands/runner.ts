@@ -1,42 +1,57 @@
 // `callgate runner <file…>`: one runner process for each file, kept alive.
 
+import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
+import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import { logSettings, natsSettings, readConfig, runnerSettings } from '../../shared/config.js'
+import { UserFailure } from '../failure.js'
 import { addSettings, toEnvironment } from '../settings-options.js'
 import { toldToStop } from '../signals.js'
 
 export function runnerCommand(): Command {
-  const settings = { ...runnerSettings, ...natsSettings, ...logSettings }
   const command = new Command('runner')
     .description('run functions, one process each, and register them')
     .argument('<file...>', 'files that export a function')
     .option('--no-register', 'leave the function registry as it is')
-  return addSettings(command, settings).action(
-    async (files: string[], flags: Record<string, unknown>) => {
-      const { register, ...settingFlags } = flags
-      const config = readConfig(settings, settingFlags, process.env)
-      const environment = { ...process.env, ...toEnvironment(config) }
-      const runners = files.map(
-        (file) =>
-          new RunnerProcess({
-            file,
-            register: register !== false,
-            environment,
-            killAfterMs: config.drainMs + config.cancelGraceMs + 1_000,
-            retryFailedLoad: true,
-            events: {
-              onReady: () => {},
-              onFailed: (message, retryInMs) => {
-                const next = retryInMs === null ? '' : ` Trying again in ${retryInMs} ms.`
-                process.stderr.write(`callgate: ${message}${next}\n`)
-              },
-            },
-          }),
-      )
+  addSettings(command, 'Runners:', runnerSettings)
+  addSettings(command, 'NATS:', natsSettings)
+  return addSettings(command, 'Log:', logSettings).action(
+    async (files: string[], { register, ...flags }: Record<string, unknown>) => {
+      const settings = { ...runnerSettings, ...natsSettings, ...logSettings }
+      const config = readConfig(settings, flags, process.env)
+      const missing = files.filter((file) => !existsSync(file))
+      if (missing.length > 0) throw new UserFailure(`${missing.join(', ')}: no such file.`)
+      const told = toldToStop()
+      // What is wrong at the start is wrong for good, more likely than not: better to say so and end
+      // than to try for ever. Later, a NATS that is gone is waited for.
+      const { connectNats } = await import('../../shared/nats.js')
+      await (await connectNats(config, 'callgate cli')).close()
+
+      const source = new RunnerSource({
+        environment: { ...process.env, ...toEnvironment(config) },
+        killAfterMs: config.drainMs + config.cancelGraceMs + 1_000,
+      })
+      const runners = files.map((file) => runnerOf(file, source, register !== false))
       for (const runner of runners) runner.start()
-      await toldToStop()
+      await told
       await Promise.all(runners.map((runner) => runner.stop()))
     },
   )
+}
+
+function runnerOf(file: string, source: RunnerSource, register: boolean): RunnerProcess {
+  return new RunnerProcess({
+    file,
+    register,
+    source,
+    retryFailedLoad: true,
+    events: {
+      onReady: () => {},
+      onFailed: (message, retryInMs) => {
+        const next = retryInMs === null ? '' : ` Trying again in ${retryInMs} ms.`
+        process.stderr.write(`callgate: ${message}${next}\n`)
+      },
+    },
+  })
 }

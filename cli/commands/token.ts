@@ -1,25 +1,32 @@
 // `callgate token`: a token for development, signed with the key under `.callgate/`.
 
+import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { openDevelopmentKey, type TokenClaims } from '../development-key.js'
-import { UserFailure } from '../failure.js'
-import { STATE_DIR } from '../state-dir.js'
+import { ConfigError, readConfig } from '../../shared/config.js'
+import type { TokenClaims } from '../development-key.js'
+import { addSettings } from '../settings-options.js'
+import { stateSettings } from '../state-dir.js'
 
 const TTL = /^\d+ ?(s|m|h|d|w)$/
 
+type Flags = Omit<TokenClaims, 'subject'> & { sub: string; stateDir?: string }
+
 export function tokenCommand(): Command {
-  return new Command('token')
-    .description('print a token that a development gateway accepts')
-    .requiredOption('--sub <subject>', 'who the token is for')
+  const command = new Command('token')
+    .description('print a token that the gateway of `callgate dev` accepts')
+    .requiredOption('--sub <subject>', 'who the token is for: the `sub` claim')
     .option('--scope <scopes>', 'scopes, separated by spaces')
     .option('--ttl <duration>', 'how long it is valid: 90s, 15m, 1h, 7d', '1h')
     .option('--issuer <issuer>', 'the `iss` claim')
     .option('--audience <audience>', 'the `aud` claim')
-    .action(async (flags: Omit<TokenClaims, 'subject'> & { sub: string }) => {
-      if (!TTL.test(flags.ttl)) {
-        throw new UserFailure(`--ttl: ${flags.ttl} is no duration; write 90s, 15m, 1h or 7d.`)
-      }
-      const key = await openDevelopmentKey(STATE_DIR)
-      process.stdout.write(`${await key.sign({ ...flags, subject: flags.sub })}\n`)
-    })
+  return addSettings(command, 'State:', stateSettings).action(async (flags: Flags) => {
+    const { stateDir, sub, ...claims } = flags
+    const config = readConfig(stateSettings, { stateDir }, process.env)
+    if (!TTL.test(flags.ttl)) {
+      throw new ConfigError([`--ttl: ${flags.ttl} is no duration; write 90s, 15m, 1h or 7d`])
+    }
+    const { openDevelopmentKey } = await import('../development-key.js')
+    const key = await openDevelopmentKey(resolve(config.stateDir))
+    process.stdout.write(`${await key.sign({ ...claims, subject: sub })}\n`)
+  })
 }

@@ -7,15 +7,22 @@ export interface BannerFacts {
   readonly url: string
   readonly adminUrl: string
   readonly natsUrl: string
-  readonly token: string
+  /** Null where tokens are not ours to make. */
+  readonly token: string | null
   readonly manifests: readonly Manifest[]
+  /** Files whose functions are not ready yet. */
+  readonly loading: readonly string[]
+  /** Folders that are watched. */
+  readonly folders: readonly string[]
 }
 
 export function banner(facts: BannerFacts): string {
-  const { url, adminUrl, natsUrl, token, manifests } = facts
-  const rows = manifests.flatMap(({ name, routes, auth }) =>
-    routes.map((route) => `    ${route.padEnd(28)} ${name}${auth === 'public' ? ' (public)' : ''}`),
-  )
+  const { url, adminUrl, natsUrl, token } = facts
+  const tokenLines =
+    token === null
+      ? ['  token: one that your own keys have signed']
+      : ['  token (valid for 12 hours)', `    ${token}`]
+  const curls = curlLines(facts)
   return [
     '',
     'Callgate is up.',
@@ -25,35 +32,47 @@ export function banner(facts: BannerFacts): string {
     `  nats    ${natsUrl}`,
     '',
     '  functions',
-    ...rows,
+    ...functionLines(facts),
     '',
-    '  token (valid for 12 hours)',
-    `    ${token}`,
+    ...tokenLines,
     '',
-    'Paste this:',
-    '',
-    ...curlLines(facts).map((line) => `  ${line}`),
-    '',
+    ...(curls.length === 0 ? [] : ['Paste this:', '', ...curls.map((line) => `  ${line}`), '']),
   ].join('\n')
 }
 
-/** A public GET where there is one, and a call with the token. */
+function functionLines({ manifests, loading, folders }: BannerFacts): string[] {
+  const rows = [
+    ...manifests.flatMap(({ name, routes, auth }) =>
+      (routes.length > 0 ? routes : ['(over NATS only)']).map(
+        (route) => `    ${route.padEnd(28)} ${name}${auth === 'public' ? ' (public)' : ''}`,
+      ),
+    ),
+    ...loading.map((file) => `    ${'(not ready yet)'.padEnd(28)} ${file}`),
+  ]
+  if (rows.length > 0) return rows
+  return [
+    '    none yet',
+    ...folders.map((folder) => `    Save a script in ${folder} that exports a \`defineFunction\`.`),
+  ]
+}
+
+/** A public GET, one that needs the token, and a POST: as far as there are such. */
 function curlLines({ url, token, manifests }: BannerFacts): string[] {
-  const routes = manifests.flatMap((manifest) =>
-    manifest.routes.map((route) => ({ ...parseRoute(route), manifest })),
-  )
-  const plain = routes.filter(({ host, path }) => host === undefined && !/[:*]/.test(path))
-  const open = plain.find(({ method, manifest }) => method === 'GET' && manifest.auth === 'public')
-  const closed = plain.find(
-    ({ method, manifest }) =>
-      method === 'POST' && manifest.auth !== 'public' && manifest.form === 'run',
-  )
-  const lines: string[] = []
-  if (open !== undefined) lines.push(`curl ${url}${open.path}`)
-  if (closed !== undefined) {
-    lines.push(
-      `curl ${url}${closed.path} -H 'authorization: Bearer ${token}' -H 'content-type: application/json' -d '{"message":"hi"}'`,
-    )
-  }
-  return lines
+  const routes = manifests
+    .flatMap((manifest) => manifest.routes.map((route) => ({ ...parseRoute(route), manifest })))
+    .filter(({ host, path, manifest }) => {
+      return host === undefined && !/[:*]/.test(path) && manifest.form === 'run'
+    })
+  const isOpen = ({ manifest }: (typeof routes)[number]) => manifest.auth === 'public'
+  const picked = [
+    routes.find((route) => route.method === 'GET' && isOpen(route)),
+    routes.find((route) => route.method === 'GET' && !isOpen(route)),
+    routes.find((route) => route.method === 'POST'),
+  ].filter((route) => route !== undefined)
+  return picked.map((route) => {
+    const auth = isOpen(route) ? '' : ` -H 'authorization: Bearer ${token ?? '<your token>'}'`
+    const body =
+      route.method === 'POST' ? ` -H 'content-type: application/json' -d '{"message":"hi"}'` : ''
+    return `curl '${url}${route.path}'${auth}${body}`
+  })
 }

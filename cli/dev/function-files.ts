@@ -1,48 +1,48 @@
 // Which files `callgate dev` runs: the ones that it was given, and in a folder every script at its top
-// that speaks of `callgate`. What lies deeper belongs to one of them.
+// that imports `defineFunction` from `callgate`. What lies deeper belongs to one of them.
 
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import { UserFailure } from '../failure.js'
 
 const EXTENSIONS = new Set(['.ts', '.mts', '.js', '.mjs'])
-const IMPORTS_CALLGATE = /from\s+['"]callgate['"]|import\(['"]callgate['"]\)/
+const IMPORTS_CALLGATE =
+  /\bdefineFunction\b[^;'"]*from\s*['"]callgate['"]|import\(\s*['"]callgate['"]\s*\)/
 
-/** Absolute paths, sorted. Throws a UserFailure for a path that is not there. */
-export async function functionFiles(paths: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(paths.map(filesUnder))
-  return [...new Set(found.flat())].sort()
+export interface FunctionPaths {
+  /** Absolute, sorted. */
+  readonly files: readonly string[]
+  /** Where more may appear. */
+  readonly folders: readonly string[]
 }
 
-export function folderOf(path: string): Promise<string | null> {
-  return stat(path).then(
-    (entry) => (entry.isDirectory() ? resolve(path) : null),
-    () => null,
-  )
+/** Throws a UserFailure for a path that is not there. */
+export function functionPaths(paths: readonly string[]): FunctionPaths {
+  const files = new Set<string>()
+  const folders = new Set<string>()
+  for (const path of paths.map((given) => resolve(given))) {
+    const entry = statSync(path, { throwIfNoEntry: false })
+    if (entry === undefined) throw new UserFailure(`${path} does not exist.`)
+    if (!entry.isDirectory()) files.add(path)
+    else {
+      folders.add(path)
+      const names = readdirSync(path).map((name) => join(path, name))
+      for (const file of names) if (isScript(file) && looksLikeFunction(file)) files.add(file)
+    }
+  }
+  return { files: [...files].sort(), folders: [...folders] }
 }
 
-async function filesUnder(path: string): Promise<string[]> {
-  const entry = await stat(path).catch(() => {
-    throw new UserFailure(`${path} does not exist.`)
-  })
-  if (!entry.isDirectory()) return [resolve(path)]
-  const names = (await readdir(path)).filter(isScript)
-  const files = await Promise.all(
-    names.map(async (name) => {
-      const file = resolve(join(path, name))
-      return (await looksLikeFunction(file)) ? file : null
-    }),
-  )
-  return files.filter((file) => file !== null)
+/** Whether a script is a function's, and not only a part of one. */
+export function looksLikeFunction(file: string): boolean {
+  try {
+    return IMPORTS_CALLGATE.test(readFileSync(file, 'utf8'))
+  } catch {
+    // A folder, or gone again: nothing that can be run.
+    return false
+  }
 }
 
-/** Whether a file that has appeared in a watched folder is a function's. */
-export async function looksLikeFunction(file: string): Promise<boolean> {
-  if (!isScript(file)) return false
-  const text = await readFile(file, 'utf8').catch(() => '')
-  return IMPORTS_CALLGATE.test(text)
-}
-
-function isScript(name: string): boolean {
+export function isScript(name: string): boolean {
   return EXTENSIONS.has(extname(name)) && !/\.(d|test|spec)\.m?[jt]s$/.test(name)
 }

@@ -1,22 +1,25 @@
 // The runners of `callgate dev`: one process for each function file, restarted when the file or something
 // that it imports changes, added and removed with the files. Owns the processes and the watcher.
 
-import type { FSWatcher } from 'chokidar'
-import { watch } from 'chokidar'
+import { existsSync } from 'node:fs'
+import { dirname, sep } from 'node:path'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
-import { looksLikeFunction } from './function-files.js'
+import type { RunnerSource } from '../../runner/fleet/runner-source.js'
+import { isScript, looksLikeFunction } from './function-files.js'
+import { SourceWatcher } from './source-watcher.js'
 
 /** A save is often several writes: they count as one when they are this close together. */
-const SETTLE_MS = 50
+const SETTLE_MS = 40
 
 export interface FunctionSetOptions {
-  readonly environment: NodeJS.ProcessEnv
-  readonly killAfterMs: number
+  readonly source: RunnerSource
+  /** Takes a function out of the registry. */
+  readonly undeploy: (name: string) => Promise<void>
   readonly onReady: (file: string, runner: { name: string; routes: readonly string[] }) => void
   readonly onFailed: (file: string, message: string, retryInMs: number | null) => void
   readonly onRestart: (file: string) => void
-  /** The file is gone; `name` is the function's, where it was ever ready. */
-  readonly onRemoved: (file: string, name: string | null) => void
+  readonly onRemoved: (file: string) => void
+  readonly onSameName: (file: string, otherFile: string, name: string) => void
 }
 
 interface Member {
@@ -24,51 +27,67 @@ interface Member {
   readonly runner: RunnerProcess
   /** The file and what it imports. */
   readonly sources: Set<string>
+  /** The function's, once it has been ready. */
   name: string | null
-  settling: NodeJS.Timeout | null
   /** Resolves when the runner is ready, or has failed, for the first time. */
   readonly settled: Promise<void>
 }
 
 export class FunctionSet {
   readonly #options: FunctionSetOptions
+  readonly #folders: ReadonlySet<string>
+  /** Files that were named: they come back even when they are written anew. */
+  readonly #named = new Set<string>()
   readonly #members = new Map<string, Member>()
-  readonly #watcher: FSWatcher
+  readonly #watcher = new SourceWatcher((path) => this.#onEvent(path))
+  readonly #starting = new Set<Member>()
+  /** Files that are looked at when no more happens to them. */
+  readonly #settling = new Map<string, NodeJS.Timeout>()
+  #isClosed = false
+  /** Processes of files that are gone. */
+  readonly #leaving = new Set<Promise<void>>()
 
   /** @param folders watched for new function files */
   constructor(folders: readonly string[], options: FunctionSetOptions) {
     this.#options = options
-    this.#watcher = watch([...folders], {
-      ignoreInitial: true,
-      depth: 0,
-      ignored: (path) => path.includes('/node_modules/') || path.includes('/.git/'),
-    })
-    this.#watcher.on('add', (path) => void this.#onAdded(path))
-    this.#watcher.on('change', (path) => this.#onChanged(path))
-    this.#watcher.on('unlink', (path) => this.#onUnlinked(path))
+    this.#folders = new Set(folders)
+    for (const folder of folders) this.#watcher.watchFolder(folder)
   }
 
-  /** Starts a runner for the file; resolves when it is ready or has failed. */
-  add(file: string): Promise<void> {
-    const known = this.#members.get(file)
-    if (known !== undefined) return known.settled
-    const member = this.#newMember(file)
-    this.#members.set(file, member)
-    this.#watcher.add(file)
-    member.runner.start()
-    return member.settled
+  /** Starts a runner for each file; resolves when all of them are ready or have failed. */
+  async start(files: readonly string[]): Promise<void> {
+    for (const file of files) if (!this.#folders.has(dirname(file))) this.#named.add(file)
+    await Promise.all(files.map((file) => this.#add(file).settled))
+  }
+
+  /** Files that were never ready yet. */
+  get waiting(): string[] {
+    return [...this.#members.values()].filter(({ name }) => name === null).map(({ file }) => file)
   }
 
   async close(): Promise<void> {
-    await this.#watcher.close()
-    const members = [...this.#members.values()]
-    for (const { settling } of members) if (settling !== null) clearTimeout(settling)
-    await Promise.all(members.map(({ runner }) => runner.stop()))
+    this.#isClosed = true
+    this.#options.source.close()
+    this.#watcher.close()
+    for (const timer of this.#settling.values()) clearTimeout(timer)
+    this.#settling.clear()
+    await Promise.all([...this.#members.values()].map(({ runner }) => runner.stop()))
+    await Promise.all(this.#leaving)
+  }
+
+  #add(file: string): Member {
+    const known = this.#members.get(file)
+    if (known !== undefined) return known
+    const member = this.#newMember(file)
+    this.#members.set(file, member)
+    this.#watcher.watchFile(file)
+    this.#starting.add(member)
+    member.runner.start()
+    return member
   }
 
   #newMember(file: string): Member {
-    const { environment, killAfterMs, onReady, onFailed } = this.#options
-    const sources = new Set([file])
+    const { source, onFailed } = this.#options
     let onSettled: () => void
     const settled = new Promise<void>((resolve) => {
       onSettled = resolve
@@ -76,64 +95,102 @@ export class FunctionSet {
     const runner = new RunnerProcess({
       file,
       register: true,
-      environment,
-      killAfterMs,
+      source,
       // A file with a fault in it is tried again when it has changed, not before.
       retryFailedLoad: false,
       events: {
         onReady: (ready) => {
-          member.name = ready.name
-          onReady(file, ready)
+          this.#onReady(member, ready)
+          this.#onStarted(member)
           onSettled()
         },
         onFailed: (message, retryInMs) => {
           onFailed(file, message, retryInMs)
+          this.#onStarted(member)
           onSettled()
         },
-        onImported: (path) => this.#onImported(member, path),
+        onImported: (path) => {
+          member.sources.add(path)
+          this.#watcher.watchFile(path)
+        },
       },
     })
-    const member: Member = { file, runner, sources, name: null, settling: null, settled }
+    const member: Member = { file, runner, sources: new Set([file]), name: null, settled }
     return member
   }
 
-  #onImported(member: Member, path: string): void {
-    if (path.includes('/node_modules/') || member.sources.has(path)) return
-    member.sources.add(path)
-    this.#watcher.add(path)
+  #onReady(member: Member, ready: { name: string; routes: readonly string[] }): void {
+    const before = member.name
+    member.name = ready.name
+    if (before !== null && before !== ready.name) void this.#undeploy(before)
+    for (const other of this.#members.values()) {
+      if (other !== member && other.name === ready.name) {
+        this.#options.onSameName(member.file, other.file, ready.name)
+      }
+    }
+    this.#options.onReady(member.file, ready)
   }
 
-  async #onAdded(path: string): Promise<void> {
-    // An editor that replaces a file on saving removes it and adds it again.
-    if (this.#members.has(path)) return this.#onChanged(path)
-    if (await looksLikeFunction(path)) await this.add(path)
+  // The next save finds a process that is half started; not while one is busy with this save.
+  #onStarted(member: Member): void {
+    this.#starting.delete(member)
+    if (this.#starting.size === 0 && !this.#isClosed) this.#options.source.prepare()
   }
 
-  #onChanged(path: string): void {
-    const affected = [...this.#members.values()].filter(({ sources }) => sources.has(path))
-    for (const member of affected) this.#soon(member, () => this.#restart(member))
-    if (affected.length === 0) void this.#onAdded(path)
+  #onEvent(path: string): void {
+    for (const { file, sources } of this.#members.values()) {
+      if ([...sources].some((source) => source === path || source.startsWith(path + sep))) {
+        this.#lookSoon(file)
+      }
+    }
+    if (this.#mayBeNew(path)) this.#lookSoon(path)
   }
 
-  #onUnlinked(path: string): void {
-    const member = this.#members.get(path)
-    if (member !== undefined) this.#soon(member, () => this.#remove(member))
+  #mayBeNew(path: string): boolean {
+    if (this.#members.has(path)) return false
+    return this.#named.has(path) || (this.#folders.has(dirname(path)) && isScript(path))
   }
 
-  #soon(member: Member, act: () => void): void {
-    if (member.settling !== null) clearTimeout(member.settling)
-    member.settling = setTimeout(act, SETTLE_MS)
+  #lookSoon(file: string): void {
+    clearTimeout(this.#settling.get(file))
+    const timer = setTimeout(() => {
+      this.#settling.delete(file)
+      this.#look(file)
+    }, SETTLE_MS)
+    this.#settling.set(file, timer)
   }
 
-  #restart(member: Member): void {
-    member.settling = null
-    this.#options.onRestart(member.file)
-    void member.runner.restart()
+  /** What became of a file to which something has happened. */
+  #look(file: string): void {
+    const member = this.#members.get(file)
+    const isThere = existsSync(file)
+    if (member !== undefined && isThere) {
+      this.#options.onRestart(file)
+      this.#starting.add(member)
+      member.runner.restart()
+    } else if (member !== undefined) {
+      this.#remove(member)
+    } else if (isThere && (this.#named.has(file) || looksLikeFunction(file))) {
+      this.#add(file)
+    }
   }
 
   #remove(member: Member): void {
-    member.settling = null
     this.#members.delete(member.file)
-    void member.runner.stop().then(() => this.#options.onRemoved(member.file, member.name))
+    this.#starting.delete(member)
+    const leaving = this.#leave(member).finally(() => this.#leaving.delete(leaving))
+    this.#leaving.add(leaving)
+  }
+
+  // The routes first: a call that finds a route but no runner any more would wait for one.
+  async #leave(member: Member): Promise<void> {
+    if (member.name !== null) await this.#undeploy(member.name)
+    this.#options.onRemoved(member.file)
+    await member.runner.stop()
+  }
+
+  async #undeploy(name: string): Promise<void> {
+    if ([...this.#members.values()].some((member) => member.name === name)) return
+    await this.#options.undeploy(name)
   }
 }

@@ -1,0 +1,154 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import t, { type Test } from 'tap'
+import { connect } from '../../client/client.js'
+import { folderWith } from '../support/folder.js'
+import { testNatsBinary } from '../support/nats.js'
+import { runCommand } from './command.js'
+
+const HELLO = `import { defineFunction } from 'callgate'; export default defineFunction({ run: () => 1 })`
+
+/** A nats-server with a configuration of the operator's; returns its address. */
+async function startNats(t: Test, folder: string, config: string): Promise<string> {
+  const file = join(folder, 'nats.conf')
+  writeFileSync(file, `listen: "127.0.0.1:-1"\n${config}`)
+  const server = spawn(await testNatsBinary(), ['-c', file], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const ended = once(server, 'exit')
+  t.teardown(async () => {
+    server.kill('SIGKILL')
+    await ended
+  })
+  let log = ''
+  for await (const line of createInterface({ input: server.stderr })) {
+    log += `${line}\n`
+    const port = /client connections on \S+:(\d+)/.exec(line)?.[1]
+    if (port !== undefined) {
+      server.stderr.resume()
+      return `127.0.0.1:${port}`
+    }
+  }
+  throw new Error(log)
+}
+
+t.test('a server that asks for a user and a password', async (t) => {
+  const folder = folderWith(t, { 'hello.ts': HELLO })
+  const address = await startNats(
+    t,
+    folder,
+    `jetstream { store_dir: ${JSON.stringify(folder)} }
+     authorization { users: [ { user: "ann", password: "p@ss:w" } ] }`,
+  )
+  const deploy = (args: string[], env: Record<string, string>) =>
+    runCommand(['deploy', 'hello.ts', ...args], { cwd: folder, env })
+
+  const url = { CALLGATE_NATS_URL: `nats://${address}` }
+  const user = { CALLGATE_NATS_USER: 'ann', CALLGATE_NATS_PASSWORD: 'p@ss:w' }
+  const [byFlag, byUrl, wrong] = await Promise.all([
+    deploy(['--nats-user', 'ann'], { ...url, ...user, CALLGATE_NATS_USER: 'bob' }),
+    deploy(['--nats-url', `nats://ann:p%40ss%3Aw@${address}`], {}),
+    deploy([], { ...url, ...user, CALLGATE_NATS_PASSWORD: 'wrong' }),
+  ])
+  t.equal(byFlag.status, 0, 'let in by its environment and by a flag, which wins')
+  t.equal(byUrl.status, 0, 'let in by its address')
+  t.equal(wrong.status, 1)
+  t.match(
+    wrong.stderr,
+    /^callgate: NATS at nats:\/\/127\S+ refuses us \(\S.*\)\. Set CALLGATE_NATS_USER .*\n$/,
+  )
+  const client = await connect({ natsUrl: address, natsUser: 'ann', natsPassword: 'p@ss:w' })
+  await client.close()
+})
+
+t.test('a server that asks for a token', async (t) => {
+  const folder = folderWith(t, {})
+  const natsUrl = await startNats(t, folder, 'authorization { token: "s3cret" }')
+  await (await connect({ natsUrl, natsToken: 's3cret' })).close()
+  await t.rejects(connect({ natsUrl, natsToken: 'guess' }), { name: 'NatsUnreachable' })
+})
+
+t.test('a server that asks for credentials of an account', async (t) => {
+  const folder = folderWith(t, {})
+  const { createOperator, createAccount, createUser } = nkeys()
+  const [operator, account, user] = [createOperator(), createAccount(), createUser()]
+  const accountJwt = jwt(operator, account, { type: 'account', version: 2, limits: UNLIMITED })
+  const natsUrl = await startNats(
+    t,
+    folder,
+    `operator: ${jwt(operator, operator, { type: 'operator', version: 2 })}
+     resolver: MEMORY
+     resolver_preload: { ${account.getPublicKey()}: ${accountJwt} }`,
+  )
+  const userJwt = jwt(account, user, { type: 'user', version: 2, subs: -1, data: -1, payload: -1 })
+  const seed = Buffer.from(user.getSeed()).toString()
+  writeFileSync(
+    join(folder, 'user.creds'),
+    `-----BEGIN NATS USER JWT-----\n${userJwt}\n------END NATS USER JWT------\n
+-----BEGIN USER NKEY SEED-----\n${seed}\n------END USER NKEY SEED------\n`,
+  )
+  await (await connect({ natsUrl, natsCredsFile: join(folder, 'user.creds') })).close()
+  await t.rejects(connect({ natsUrl }), { name: 'NatsUnreachable', message: /refuses us/ })
+})
+
+const noOpenssl = (() => {
+  try {
+    return execFileSync('openssl', ['version']).length === 0
+  } catch {
+    return 'this machine has no openssl'
+  }
+})()
+t.test('a server that asks for TLS and a certificate', { skip: noOpenssl }, async (t) => {
+  const folder = folderWith(t, {})
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  const out = ['-keyout', key, '-out', cert]
+  execFileSync('openssl', ['req', '-x509', ...curve, ...subject, ...out], { stdio: 'ignore' })
+  const natsUrl = await startNats(
+    t,
+    folder,
+    `tls { cert_file: "${cert}", key_file: "${key}", ca_file: "${cert}", verify: true }`,
+  )
+  const files = { natsCaFile: cert, natsCertFile: cert, natsKeyFile: key }
+  await (await connect({ natsUrl, ...files })).close()
+  await (await connect({ natsUrl: `tls://${natsUrl}`, ...files })).close()
+  await t.rejects(connect({ natsUrl }), { name: 'NatsUnreachable' }, 'it is not trusted unasked')
+})
+
+t.test('files that cannot be read are named, all at once', async (t) => {
+  const folder = folderWith(t, {})
+  const env = { CALLGATE_NATS_CREDS_FILE: 'no.creds', CALLGATE_NATS_CA_FILE: 'no.pem' }
+  const { status, stderr } = await runCommand(['call', 'hello'], { cwd: folder, env })
+  t.equal(status, 2)
+  t.match(stderr, /CALLGATE_NATS_CREDS_FILE: ENOENT.*'no\.creds'\n.*CALLGATE_NATS_CA_FILE: ENOENT/)
+})
+
+const UNLIMITED = {
+  ...{ subs: -1, data: -1, payload: -1, imports: -1, exports: -1, conn: -1, leaf: -1 },
+  wildcards: true,
+}
+
+interface Key {
+  getPublicKey(): string
+  getSeed(): Uint8Array
+  sign(bytes: Uint8Array): Uint8Array
+}
+
+/** The client library's own; it does not hand them on. */
+function nkeys(): Record<'createOperator' | 'createAccount' | 'createUser', () => Key> {
+  const library = createRequire(import.meta.url).resolve('@nats-io/transport-node')
+  return createRequire(library)('@nats-io/nkeys')
+}
+
+/** A JSON Web Token as NATS has it: signed with an nkey. */
+function jwt(issuer: Key, subject: Key, nats: Record<string, unknown>): string {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = { iss: issuer.getPublicKey(), sub: subject.getPublicKey(), name: 'test', iat: 1 }
+  const text = `${part({ typ: 'JWT', alg: 'ed25519-nkey' })}.${part({ ...claims, jti: subject.getPublicKey(), nats })}`
+  return `${text}.${Buffer.from(issuer.sign(Buffer.from(text))).toString('base64url')}`
+}

@@ -1,0 +1,97 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { withRegistry } from '../../cli/registry-session.js'
+import { connect } from '../../client/client.js'
+import { natsSettings, readConfig } from '../../shared/config.js'
+import { folderWith } from '../support/folder.js'
+import { startTestNats } from '../support/nats.js'
+import { runCommand, startCommand } from './command.js'
+
+const PID = `
+  import { setTimeout } from 'node:timers/promises'
+  import { defineFunction } from 'callgate'
+  export default defineFunction({
+    maxInputs: 10,
+    run: async (waitMs) => {
+      console.log('called in ' + process.pid)
+      if (waitMs === 'for ever') for (;;);
+      await setTimeout(waitMs ?? 0)
+      return process.pid
+    },
+  })`
+
+t.test('callgate runner', async (t) => {
+  const { url } = await startTestNats(t)
+  const folder = folderWith(t, { 'first.ts': PID, 'second.js': PID })
+  const options = { cwd: folder, env: { CALLGATE_NATS_URL: url } }
+  const client = await connect({ natsUrl: url })
+  t.teardown(() => client.close())
+  const config = readConfig(natsSettings, { natsUrl: url }, {})
+  const names = () =>
+    withRegistry(config, async (registry) => (await registry.list()).map(({ name }) => name))
+
+  await t.test('each file has a process, which is started again when it dies', async (t) => {
+    const runner = startCommand(t, ['runner', 'first.ts', 'second.js'], options)
+    const first = (await client.call('first')) as number
+    t.not(await client.call('second'), first)
+    t.same(await names(), ['first', 'second'], 'and both are registered')
+
+    process.kill(first, 'SIGKILL')
+    await runner.printed(
+      /callgate: The runner of first\.ts ended by SIGKILL\. Trying again in \d+ ms/,
+    )
+    t.not(await client.call('first'), first)
+  })
+
+  await t.test('SIGTERM lets it finish what it has', async (t) => {
+    const runner = startCommand(t, ['runner', 'first.ts', '--no-register'], options)
+    const answer = client.call('first', 500)
+    await runner.printed(/called in/)
+    runner.kill('SIGTERM')
+    t.type(await answer, 'number')
+    t.equal(await runner.ended, 0)
+  })
+
+  await t.test('killed, it leaves no process, not even one that does not yield', async (t) => {
+    if (process.platform !== 'linux') return
+    const runner = startCommand(
+      t,
+      ['runner', 'first.ts', '--drain-ms', '1', '--cancel-grace-ms', '1'],
+      options,
+    )
+    client.call('first', 'for ever').catch(() => {})
+    await runner.printed(/called in/)
+    t.ok(runner.processes().size > 1)
+    runner.kill('SIGKILL')
+    await runner.processesGone()
+  })
+
+  await t.test('--no-register leaves the registry alone', async (t) => {
+    writeFileSync(join(folder, 'quiet.ts'), PID)
+    startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
+    await client.call('quiet')
+    t.same(await names(), ['first', 'second'])
+  })
+
+  await t.test(
+    'a file with a fault is tried again; one that is not there is refused',
+    async (t) => {
+      writeFileSync(join(folder, 'broken.ts'), 'export default {{')
+      const runner = startCommand(t, ['runner', 'broken.ts'], options)
+      await runner.printed(
+        /callgate: .*broken\.ts cannot be imported: .*\(.*broken\.ts:1:\d+\) Trying again in \d+ ms\.\n/,
+      )
+      writeFileSync(join(folder, 'broken.ts'), PID)
+      t.type(await client.call('broken'), 'number')
+
+      const absent = await runCommand(['runner', 'first.ts', 'a.ts', 'b.ts'], options)
+      t.match(absent, { status: 1, stderr: 'callgate: a.ts, b.ts: no such file.\n' })
+      const lost = await runCommand(['runner', 'first.ts', '--nats-url', '127.0.0.1:1'], options)
+      t.match(lost, {
+        status: 1,
+        stderr: /^callgate: NATS does not answer at 127\.0\.0\.1:1 .*\n$/,
+      })
+    },
+  )
+})
