@@ -35,9 +35,11 @@ function defaultOf(schema: z.ZodType): unknown {
   return schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined
 }
 
-function placeholder(schema: z.ZodType): string {
-  const inner =
-    schema instanceof z.ZodDefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema
-  if (inner instanceof z.ZodEnum) return inner.options.join('|')
-  return inner instanceof z.ZodNumber ? 'number' : 'value'
+function placeholder(schema: z.core.$ZodType): string {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) {
+    return placeholder(schema.unwrap())
+  }
+  if (schema instanceof z.ZodPipe) return placeholder(schema.out)
+  if (schema instanceof z.ZodEnum) return schema.options.join('|')
+  return schema instanceof z.ZodNumber ? 'number' : 'value'
 }

@@ -1,5 +1,8 @@
 import { program } from 'commander'
+import { bodiesCommand } from './scenarios/bodies.js'
+import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
+import { wsCommand } from './scenarios/ws.js'
 
 const INTERRUPTED_EXIT_CODE = 130
 
@@ -9,7 +12,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => interruption.abort())
 }
 
-program.name('loadtest').addCommand(unaryCommand(interruption.signal))
+program.name('loadtest')
+for (const scenario of [unaryCommand, bodiesCommand, sseCommand, wsCommand]) {
+  program.addCommand(scenario(interruption.signal))
+}
 
 try {
   await program.parseAsync()

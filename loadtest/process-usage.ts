@@ -19,12 +19,16 @@ export interface ProcessEntry extends ProcessUsage {
 }
 
 export async function processUsage(pid: number): Promise<ProcessUsage> {
-  const entries = process.platform === 'linux' ? await entriesInProc() : await entriesInPs()
-  const family = familyOf(pid, entries)
+  const family = familyOf(pid, await allEntries())
   return {
     cpuMs: family.reduce((total, entry) => total + entry.cpuMs, 0),
     peakRssBytes: family.reduce((total, entry) => total + entry.peakRssBytes, 0),
   }
+}
+
+/** The ids of the process and of all that descend from it. */
+export async function processFamily(pid: number): Promise<number[]> {
+  return familyOf(pid, await allEntries()).map((entry) => entry.pid)
 }
 
 /** The process and all that descend from it. */
@@ -58,6 +62,10 @@ export function entryInPs(line: string): ProcessEntry {
   const cpuSeconds = ((days! * 24 + hours!) * 60 + minutes!) * 60 + seconds!
   const [cpuMs, peakRssBytes] = [cpuSeconds * 1000, kibibytes! * 1024]
   return { pid: pid!, parentPid: parentPid!, cpuMs, peakRssBytes }
+}
+
+function allEntries(): Promise<ProcessEntry[]> {
+  return process.platform === 'linux' ? entriesInProc() : entriesInPs()
 }
 
 async function entriesInProc(): Promise<ProcessEntry[]> {

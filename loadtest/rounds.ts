@@ -3,45 +3,47 @@
 // under load; the others are up and idle.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { LoadResult } from './generators/load.js'
+import type { LoadResult, Measurement } from './generators/load.js'
 import { type ProcessUsage, processUsage } from './process-usage.js'
 import type { Subject } from './subjects.js'
 import type { Testbed } from './testbed.js'
 
-export interface Round {
+export interface Round<M extends Measurement = LoadResult> {
   readonly isWarmup: boolean
-  readonly load: LoadResult
+  readonly load: M
   readonly processes: readonly ProcessCost[]
 }
 
 export interface ProcessCost {
   readonly name: string
   readonly cpuMs: number
-  readonly cpuUsPerCall: number
+  readonly cpuUsPerUnit: number
   /** Since the start of the process. */
   readonly peakRssBytes: number
 }
 
-export interface Plan {
+export interface Plan<S extends Subject, M extends Measurement> {
   readonly rounds: number
-  readonly seconds: number
-  readonly warmupSeconds: number
+  /** What is counted, in the plural. */
+  readonly unit: string
   /** Throws if the subject does not answer as it should. */
-  readonly check: (subject: Subject) => Promise<void>
-  readonly generate: (subject: Subject, seconds: number) => Promise<LoadResult>
+  readonly check: (subject: S) => Promise<void>
+  /** A warm-up may be shorter than a round. */
+  readonly generate: (subject: S, isWarmup: boolean) => Promise<M>
 }
 
 // Callgate starts in half a second; a busy machine multiplies that.
 const FIRST_ANSWER_TIMEOUT_MS = 30_000
 const RETRY_MS = 100
+const RATE_DIGITS = { maximumSignificantDigits: 3 }
 
 /** Resolves with the rounds of each subject by its name, the warm-up first. */
-export async function alternate(
+export async function alternate<S extends Subject, M extends Measurement>(
   testbed: Testbed,
-  subjects: readonly Subject[],
-  plan: Plan,
-): Promise<Map<string, Round[]>> {
-  const results = new Map<string, Round[]>()
+  subjects: readonly S[],
+  plan: Plan<S, M>,
+): Promise<Map<string, Round<M>[]>> {
+  const results = new Map<string, Round<M>[]>()
   for (const subject of subjects) {
     await firstAnswer(testbed, subject, plan.check)
     results.set(subject.name, [])
@@ -51,29 +53,29 @@ export async function alternate(
       const round = await measure(testbed, subject, plan, number === 0)
       results.get(subject.name)!.push(round)
       const label = round.isWarmup ? 'warm-up' : `round ${number} of ${plan.rounds}`
-      const callsPerSecond = Math.round(round.load.calls / round.load.seconds)
-      console.error(`${label}: ${subject.name} ${callsPerSecond.toLocaleString('en')} calls/s`)
+      const rate = (round.load.count / round.load.seconds).toLocaleString('en', RATE_DIGITS)
+      console.error(`${label}: ${subject.name} ${rate} ${plan.unit}/s`)
     }
   }
   return results
 }
 
-async function measure(
+async function measure<S extends Subject, M extends Measurement>(
   testbed: Testbed,
-  subject: Subject,
-  plan: Plan,
+  subject: S,
+  plan: Plan<S, M>,
   isWarmup: boolean,
-): Promise<Round> {
+): Promise<Round<M>> {
   await plan.check(subject)
   const before = await usageOf(subject)
-  const load = await plan.generate(subject, isWarmup ? plan.warmupSeconds : plan.seconds)
+  const load = await plan.generate(subject, isWarmup)
   await testbed.assertAlive()
   const after = await usageOf(subject)
   await testbed.forgetOutputs()
   const processes = subject.processes.map(({ name }, index) => {
     const cpuMs = after[index]!.cpuMs - before[index]!.cpuMs
-    const cpuUsPerCall = load.calls === 0 ? 0 : (cpuMs * 1000) / load.calls
-    return { name, cpuMs, cpuUsPerCall, peakRssBytes: after[index]!.peakRssBytes }
+    const cpuUsPerUnit = load.count === 0 ? 0 : (cpuMs * 1000) / load.count
+    return { name, cpuMs, cpuUsPerUnit, peakRssBytes: after[index]!.peakRssBytes }
   })
   return { isWarmup, load, processes }
 }
@@ -82,10 +84,10 @@ function usageOf(subject: Subject): Promise<ProcessUsage[]> {
   return Promise.all(subject.processes.map(({ pid }) => processUsage(pid)))
 }
 
-async function firstAnswer(
+async function firstAnswer<S extends Subject>(
   testbed: Testbed,
-  subject: Subject,
-  check: Plan['check'],
+  subject: S,
+  check: (subject: S) => Promise<void>,
 ): Promise<void> {
   const deadline = Date.now() + FIRST_ANSWER_TIMEOUT_MS
   for (;;) {

@@ -24,6 +24,8 @@ export interface SubjectProcess {
 export interface SubjectOptions {
   readonly nats: Nats
   readonly jwksFile: string
+  /** The examples that Callgate serves, each by a runner of its own. */
+  readonly functions: readonly string[]
   /** Of Callgate's gateway and runner; their own default if absent. */
   readonly logLevel?: string | undefined
   /** Where Callgate's gateway and runner leave CPU profiles; none if absent. */
@@ -32,9 +34,9 @@ export interface SubjectOptions {
 
 export type StartSubject = (testbed: Testbed, options: SubjectOptions) => Promise<Subject>
 
-/** The gateway, NATS and a runner with examples/echo.ts. */
+/** The gateway, NATS and the runners. */
 export const startCallgate: StartSubject = async (testbed, options) => {
-  const { nats, jwksFile, logLevel } = options
+  const { nats, jwksFile, functions, logLevel } = options
   const program = join(REPOSITORY, 'dist', 'cli', 'main.js')
   if (!existsSync(program)) {
     throw new Error('dist/cli/main.js is missing: build Callgate first, with npm run build.')
@@ -49,16 +51,21 @@ export const startCallgate: StartSubject = async (testbed, options) => {
   const gateway = await testbed.startServer('callgate gateway', [
     ...[...node('gateway'), 'gateway', ...shared, ...listen, ...verify],
   ])
-  const runner = await testbed.startServer('callgate runner', [
-    ...[...node('runner'), 'runner', join(REPOSITORY, 'examples', 'echo.ts'), ...shared],
-  ])
+  const runners: SubjectProcess[] = []
+  for (const name of functions) {
+    const label = functions.length === 1 ? 'runner' : `${name} runner`
+    const { pid } = await testbed.startServer(`callgate ${label}`, [
+      ...[...node(label), 'runner', join(REPOSITORY, 'examples', `${name}.ts`), ...shared],
+    ])
+    runners.push({ name: label, pid })
+  }
   return {
     name: 'callgate',
     origin: `http://127.0.0.1:${port}`,
     processes: [
       { name: 'gateway', pid: gateway.pid },
       { name: 'nats-server', pid: nats.pid },
-      { name: 'runner', pid: runner.pid },
+      ...runners,
     ],
   }
 }
@@ -83,9 +90,30 @@ export const startFastifyNats: StartSubject = async (testbed, { nats }) => {
   }
 }
 
+/** One end of a pipe over NATS; the load is the other. */
+export const startNatsPipe: StartSubject = async (testbed, { nats }) => {
+  const command = [...peer('nats-pipe-subscriber'), nats.url]
+  const subscriber = await testbed.startServer('nats-pipe-subscriber', command)
+  await subscriber.line('ready', testbed.signal)
+  return {
+    name: 'nats-pipe',
+    origin: nats.url,
+    processes: [
+      { name: 'nats-server', pid: nats.pid },
+      { name: 'subscriber', pid: subscriber.pid },
+    ],
+  }
+}
+
 export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws-hello')
 
+export const startUwsUpload: StartSubject = (testbed) => startAlone(testbed, 'uws-upload')
+
+export const startUwsEcho: StartSubject = (testbed) => startAlone(testbed, 'uws-echo')
+
 export const startNodeHttp: StartSubject = (testbed) => startAlone(testbed, 'node-http')
+
+export const startNodeSse: StartSubject = (testbed) => startAlone(testbed, 'node-sse')
 
 async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
   const server = await testbed.startServer(name, peer(name))

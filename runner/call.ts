@@ -95,7 +95,8 @@ export class RunnerCall {
   }
 
   onEnd(): void {
-    if (!this.#body.end()) this.#breakProtocol()
+    if (this.#socket !== null) this.#socket.onEnd()
+    else if (!this.#body.end()) this.#breakProtocol()
   }
 
   onCredit(bytes: number): void {
@@ -104,7 +105,6 @@ export class RunnerCall {
   }
 
   onMessage(flags: number, bytes: Uint8Array): void {
-    if (this.#context.abortReason !== null) return
     if (!this.#socket?.onMessage(flags, bytes)) this.#breakProtocol()
   }
 
@@ -205,6 +205,8 @@ export class RunnerCall {
       'call did not settle after it was given up: its slot is out of use until it does. Pass `signal` on to whatever the function waits for.',
     )
     this.#end(this.#context.abortReason)
+    // Nothing more comes after the last frame: a socket that still waits for messages waits in vain.
+    this.#socket?.fail(this.#context.abortReason ?? SETTLED)
     this.#hold.poison()
   }
 

@@ -62,7 +62,7 @@ function routesOf(definition: DefinedFunction, name: string, form: Manifest['for
   if (route === undefined) return [defaultRoute(name, form)]
   const routes = typeof route === 'string' ? [route] : [...route]
   for (const text of routes) {
-    const { method } = parseRoute(text)
+    const { method } = readRoute(text)
     if ((method === 'WS') !== (form === 'socket')) {
       throw new ManifestError(
         form === 'socket'
@@ -72,6 +72,14 @@ function routesOf(definition: DefinedFunction, name: string, form: Manifest['for
     }
   }
   return routes
+}
+
+function readRoute(text: string): ReturnType<typeof parseRoute> {
+  try {
+    return parseRoute(text)
+  } catch (error) {
+    throw new ManifestError(`route: ${(error as Error).message}`)
+  }
 }
 
 function defaultRoute(name: string, form: Manifest['form']): string {

@@ -1,7 +1,11 @@
 // One WebSocket as its function sees it. The connection itself is the gateway's; here are the messages
 // that came and wait to be read, the ones that wait for credit, and the two closes.
 //
-//   offered ──accept──▶ open ──close, client's CLOSE──▶ closed
+//   offered ──accept──▶ open ──CLOSE of the client──▶ leaving ──its END──▶ closed
+//                         └── close ────────────────────────────────────────┘
+//
+// Nothing that was sent before a close is lost: the function reads what the client had said, and its own
+// CLOSE waits behind the messages that wait for credit.
 
 import { Allowance, type CreditBudget, ReceiveWindow } from '../shared/credit.js'
 import {
@@ -39,17 +43,18 @@ export class FunctionSocket implements CallSocket {
   readonly #window: ReceiveWindow
   readonly #allowance: Allowance
   readonly #sender: MessageSender
-  #state: 'offered' | 'open' | 'closed' = 'offered'
+  #state: 'offered' | 'open' | 'leaving' | 'closed' = 'offered'
   #closeCode: number | null = null
   #closeReason = ''
+  #isCloseSent = false
   readonly #received: Received[] = []
   /** Of a message whose last piece has not come. */
   #pieces: Uint8Array[] = []
   #pieceBytes = 0
   #failure: Error | null = null
   #wakeReader: (() => void) | null = null
-  /** Sends that wait for credit. */
-  #wakeSenders: (() => void)[] = []
+  /** Sends that wait for credit; told why, where their messages will not leave. */
+  readonly #waitingSends: ((error: Error | null) => void)[] = []
 
   constructor(options: FunctionSocketOptions) {
     const { budget, outbox, id, replyCreditBytes } = options
@@ -91,7 +96,7 @@ export class FunctionSocket implements CallSocket {
   async send(data: string | Uint8Array): Promise<void> {
     this.accept()
     if (this.#failure !== null) throw this.#failure
-    if (this.#state === 'closed') throw new Error('The WebSocket is closed.')
+    if (this.#state !== 'open') throw closedError()
     const isText = typeof data === 'string'
     const bytes = isText ? Buffer.from(data, 'utf8') : data
     const { maxMessageBytes } = this.#options
@@ -101,18 +106,17 @@ export class FunctionSocket implements CallSocket {
       )
     }
     if (this.#sender.send(bytes, isText)) return
-    await new Promise<void>((resolve) => this.#wakeSenders.push(resolve))
-    if (this.#failure !== null) throw this.#failure
+    await this.#sent()
   }
 
   close(code = 1000, reason = ''): void {
     checkClose(code, reason)
     this.accept()
-    if (this.#state === 'closed') return
+    if (this.#state !== 'open') return
     this.#state = 'closed'
     this.#closeCode = code
     this.#closeReason = reason
-    this.#options.outbox.send([FRAME.close, this.#options.id, code, reason])
+    if (this.#sender.waitingBytes === 0) this.#sendClose()
     this.#wake()
   }
 
@@ -149,28 +153,40 @@ export class FunctionSocket implements CallSocket {
       this.#consume(creditBytes)
       return true
     }
+    if (this.#state === 'closed') {
+      this.#pieces = []
+      this.#pieceBytes = 0
+      this.#consume(creditBytes)
+      return true
+    }
     const whole = this.#pieces.length === 0 ? bytes : Buffer.concat([...this.#pieces, bytes])
     this.#pieces = []
     this.#pieceBytes = 0
-    if (this.#state === 'closed') this.#consume(creditBytes)
-    else this.#received.push({ data: isText ? textOf(whole) : whole, creditBytes })
+    this.#received.push({ data: isText ? textOf(whole) : whole, creditBytes })
     this.#wake()
     return true
   }
 
-  /** The client has closed: what it sent before can still be read, then the iteration ends. */
+  /** The client has closed, or was cut: what it had said before may still follow, up to its END. */
   onClose(code: number, reason: string): void {
-    this.#state = 'closed'
     this.#closeCode ??= code
     this.#closeReason ||= reason
+    this.#state = this.#state === 'closed' ? 'closed' : 'leaving'
     this.#sender.drop()
+    this.#endSends(closedError())
+  }
+
+  /** The client has no more to say. */
+  onEnd(): void {
+    this.#state = 'closed'
     this.#wake()
-    this.#wakeAllSenders()
   }
 
   onCredit(bytes: number): void {
     this.#allowance.grant(bytes)
-    if (this.#sender.resume()) this.#wakeAllSenders()
+    if (!this.#sender.resume()) return
+    this.#endSends(null)
+    if (this.#state === 'closed') this.#sendClose()
   }
 
   /** The call was given up: reading and sending fail. */
@@ -178,12 +194,13 @@ export class FunctionSocket implements CallSocket {
     this.#failure ??= error
     this.#sender.drop()
     this.#wake()
-    this.#wakeAllSenders()
+    this.#endSends(error)
   }
 
   /** The function has returned: closes what it left open, and ends the invocation. */
-  finish(): void {
+  async finish(): Promise<void> {
     this.close(1000)
+    if (this.#sender.waitingBytes > 0) await this.#sent()
     this.#options.outbox.send([FRAME.end, this.#options.id])
   }
 
@@ -196,7 +213,7 @@ export class FunctionSocket implements CallSocket {
 
   #consume(bytes: number): void {
     const grantBytes = this.#window.consume(bytes)
-    if (grantBytes > 0 && this.#state === 'open') {
+    if (grantBytes > 0) {
       this.#options.outbox.send([FRAME.credit, this.#options.id, grantBytes])
     }
   }
@@ -207,9 +224,27 @@ export class FunctionSocket implements CallSocket {
     wake?.()
   }
 
-  #wakeAllSenders(): void {
-    for (const wake of this.#wakeSenders.splice(0)) wake()
+  /** Resolves when everything that waits for credit has been sent. */
+  #sent(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waitingSends.push((error) => (error === null ? resolve() : reject(error)))
+    })
   }
+
+  #endSends(error: Error | null): void {
+    for (const end of this.#waitingSends.splice(0)) end(error)
+  }
+
+  /** Once: whatever waits has been sent before it. */
+  #sendClose(): void {
+    if (this.#isCloseSent) return
+    this.#isCloseSent = true
+    this.#options.outbox.send([FRAME.close, this.#options.id, this.#closeCode!, this.#closeReason])
+  }
+}
+
+function closedError(): Error {
+  return new Error('The WebSocket is closed.')
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -28,13 +28,13 @@ export interface LoadedFile {
  */
 export async function loadFunction(
   file: string,
-  onImport: (path: string) => void = () => {},
+  onImport?: (path: string) => void,
 ): Promise<LoadedFile> {
   const path = resolve(file)
   const files = new Set<string>()
   const onFile = (imported: string) => {
     files.add(imported)
-    onImport(imported)
+    onImport?.(imported)
   }
   const port = installHooks()
   port.on('message', onFile)
@@ -46,6 +46,8 @@ export async function loadFunction(
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     onFile(next.message)
   }
+  // What it imports later, within a call, matters only to one who watches.
+  if (onImport === undefined) port.off('message', onFile)
   if (imported.status === 'rejected') {
     const { reason } = imported
     const sentence = `${path} cannot be imported: ${importFault(reason, files)}`

@@ -12,7 +12,7 @@ export async function serveSocket(
 ): Promise<void> {
   await declaration.socket(socket, context)
   if (context.abortReason !== null) throw context.abortReason
-  socket.finish()
+  await socket.finish()
 }
 
 /** Browsers cannot set headers on a WebSocket: theirs come as a subprotocol with this before the token. */

@@ -31,6 +31,10 @@ export class MessageSender {
     return this.#waitingBytes
   }
 
+  get waitingMessages(): number {
+    return this.#waiting.length
+  }
+
   /**
    * Sends a message, or what the credit covers of it. `bytes` may be reused on return.
    * False when something waits.

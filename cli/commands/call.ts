@@ -5,18 +5,14 @@ import { once } from 'node:events'
 import { addAbortSignal } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
-import { z } from 'zod'
 import { gatewaySettings, natsSettings, readConfig } from '../../shared/config.js'
 import { CallError } from '../../shared/errors.js'
 import { EXIT_FAILURE, UserFailure } from '../failure.js'
 import { addSettings } from '../settings-options.js'
 
 const callSettings = {
-  timeoutMs: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(2_147_483_647)
+  timeoutMs: gatewaySettings.queueWaitMs
+    .unwrap()
     .optional()
     .describe('longest that the call may take, once it has a slot'),
   queueWaitMs: gatewaySettings.queueWaitMs,

@@ -142,6 +142,10 @@ export class Invocation {
     return this.#messages?.waitingBytes ?? 0
   }
 
+  get waitingMessages(): number {
+    return this.#messages?.waitingMessages ?? 0
+  }
+
   /** Sends a message to the function that has accepted. `bytes` may be reused on return. */
   sendMessage(bytes: Uint8Array, isText: boolean): void {
     if (this.isOver) return
@@ -155,7 +159,8 @@ export class Invocation {
     this.#runner?.outbox.send([FRAME.close, this.#id, code, reason])
     this.#conclude(NORMAL_CLOSES.has(code) ? 'succeeded' : 'cancelled')
     this.#move('settling')
-    this.#dropAll()
+    this.#giveBack()
+    this.#endMessages()
   }
 
   /**
@@ -274,13 +279,9 @@ export class Invocation {
   }
 
   onCredit(bytes: number): void {
+    if (this.#messages !== null) return this.#onMessageCredit(this.#messages, bytes)
     if (this.isOver) return
     this.#clocks?.touch()
-    if (this.#messages !== null) {
-      this.#messageAllowance?.grant(bytes)
-      if (this.#messages.resume()) this.#handler.onDrain()
-      return
-    }
     this.#body.dropKept()
     this.#body.grant(bytes)
     this.#sendWaitingBody()
@@ -339,6 +340,21 @@ export class Invocation {
   /** The runner sent what PROTOCOL.md does not allow. Its slot comes back with its own last frame. */
   onProtocolError(): void {
     if (!this.isOver) this.#breakProtocol()
+  }
+
+  #onMessageCredit(messages: MessageSender, bytes: number): void {
+    this.#clocks?.touch()
+    this.#messageAllowance?.grant(bytes)
+    if (!messages.resume()) return
+    if (this.isOver) this.#endMessages()
+    else this.#handler.onDrain()
+  }
+
+  /** The client has closed: what it had said before still reaches the function, then END. */
+  #endMessages(): void {
+    if (this.#messages === null || this.#messages.waitingBytes > 0) return
+    this.#messages = null
+    this.#runner?.outbox.send([FRAME.end, this.#id])
   }
 
   // ---- within -----------------------------------------------------------------------------------

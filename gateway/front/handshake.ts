@@ -32,6 +32,9 @@ export function readHandshake(head: RequestHead): Handshake | HandshakeFault {
   if (!connection.some((token) => token.toLowerCase() === 'upgrade')) {
     return fault('bad_request', 'Send Connection: Upgrade.')
   }
+  if (connection.some((token) => token.toLowerCase() === 'close')) {
+    return fault('bad_request', 'A connection that is to be closed cannot become a WebSocket.')
+  }
   const versions = valuesOf(headers, 'sec-websocket-version')
   if (versions.length !== 1 || versions[0]!.trim() !== '13') {
     return fault('upgrade_required', 'Send one Sec-WebSocket-Version: 13.', [

@@ -14,6 +14,7 @@ import type { Authenticator } from '../auth.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
 import { Admission } from './admission.js'
+import { CorkAnchor } from './cork-anchor.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall } from './http-call.js'
 import { listen } from './listen.js'
@@ -57,8 +58,9 @@ export async function servePublic(
   host: string,
   port: number,
 ): Promise<PublicServer> {
-  const front = new Front(options)
   const app = uws.App()
+  const anchor = new CorkAnchor(app)
+  const front = new Front(options, anchor)
   app.ws<SocketData>('/*', {
     // The engine cuts what is over its own limit without a word; a function's limit is below and has 1009.
     maxPayloadLength: Math.min(2 * options.maxMessageBytes, MAX_ENGINE_BYTES),
@@ -78,6 +80,7 @@ export async function servePublic(
   })
   app.any('/*', (res, req) => front.onRequest(res, req))
   const socket: us_listen_socket = await listen(uws, app, host, port, '--port')
+  await anchor.hold(host, uws.us_socket_local_port(socket))
   let isListening = true
   const stopListening = () => {
     if (isListening) uws.us_listen_socket_close(socket)
@@ -99,14 +102,17 @@ export async function servePublic(
 
 class Front {
   readonly #options: PublicServerOptions
+  readonly #anchor: CorkAnchor
   readonly #admission: Admission
   readonly #stalls = new StallGuard()
   readonly #sockets = new Set<SocketCall>()
   readonly #callIdPrefix = newPeerId()
   #calls = 0
+  #isDraining = false
 
-  constructor(options: PublicServerOptions) {
+  constructor(options: PublicServerOptions, anchor: CorkAnchor) {
     this.#options = options
+    this.#anchor = anchor
     this.#admission = new Admission(options)
   }
 
@@ -152,23 +158,31 @@ class Front {
         log,
         closesOnExpiry: socketExpiry === 'close',
         maxMessageBytes,
+        anchor: this.#anchor,
         onClosed: (closed) => this.#sockets.delete(closed),
       },
     )
+    if (this.#isDraining) return call.refuse(shuttingDown())
     this.#sockets.add(call)
     this.#admission.decide(call, 'WS', withTokenFromProtocol(head, handshake))
   }
 
   /** Clients come back, to another gateway or to the next life of this one. */
   closeSockets(): void {
-    for (const call of [...this.#sockets]) call.closeFromHere(1012, 'The gateway is shutting down.')
+    this.#isDraining = true
+    for (const call of [...this.#sockets]) call.sendAway(shuttingDown())
   }
 
   close(): void {
     this.#stalls.close()
+    this.#anchor.close()
   }
 
   #nextCallId(): string {
     return `${this.#callIdPrefix}${(this.#calls++).toString(36)}`
   }
+}
+
+function shuttingDown(): CallError {
+  return new CallError('draining', 'The gateway is shutting down.', { retryAfterSeconds: 1 })
 }

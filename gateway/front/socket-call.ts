@@ -16,14 +16,18 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
+import type { CorkAnchor } from './cork-anchor.js'
 import type { Handshake } from './handshake.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { ResponseWriter } from './response-writer.js'
 import { wirePrincipal } from './wire-principal.js'
 
-/** Messages that wait for the function: with more than this waiting, the next one closes the client. */
-const MAX_WAITING_BYTES = 1024 * 1024
+/**
+ * Messages that may wait for the function, together with one of the largest size: with more, the next one
+ * closes the client. Small messages cost more than their bytes.
+ */
+const MAX_WAITING_MESSAGES = 10_000
 /** Compressing less than this makes it longer, or saves nothing worth the time. */
 const LEAST_COMPRESSED_BYTES = 512
 /** Node's timers hold no more. */
@@ -45,6 +49,7 @@ export interface SocketCallOptions {
   readonly closesOnExpiry: boolean
   /** Largest message, whatever the function says. */
   readonly maxMessageBytes: number
+  readonly anchor: CorkAnchor
   readonly onClosed: (call: SocketCall) => void
 }
 
@@ -69,6 +74,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   /** Given to the engine, and not yet taken by the client. */
   #unsentPieces: number[] = []
   #isInsideMessage = false
+  #isClosedByFunction = false
   #receivedMessages = 0
   #sentMessages = 0
   #code: string | undefined
@@ -138,11 +144,12 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     const { key, extensions, protocols, tokenProtocol } = this.#handshake
     // A browser that offered nothing but its token would take an answer without it for a failure.
     const chosen = protocol ?? (protocols.length === 1 ? tokenProtocol : null) ?? ''
-    this.#res.cork(() => {
+    const res = this.#res
+    this.#options.anchor.run(() => {
       // A header before the status would make it 200.
-      this.#res.writeStatus('101 Switching Protocols')
-      this.#res.writeHeader('x-call-id', this.#callId)
-      this.#res.upgrade({ call: this }, key, chosen, extensions, this.#context)
+      res.writeStatus('101 Switching Protocols')
+      res.writeHeader('x-call-id', this.#callId)
+      res.upgrade({ call: this }, key, chosen, extensions, this.#context)
     })
   }
 
@@ -155,10 +162,12 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   }
 
   onClose(code: number, reason: string): void {
+    this.#isClosedByFunction = true
     this.#endSocket(code, reason)
   }
 
   onEnd(): void {
+    this.#isClosedByFunction = true
     this.#endSocket(1000, '')
   }
 
@@ -204,7 +213,8 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
       this.#code = 'payload_too_large'
       return this.closeFromHere(1009, `A message may have ${limitBytes} bytes.`)
     }
-    if (invocation.waitingMessageBytes > MAX_WAITING_BYTES) {
+    const { waitingMessageBytes, waitingMessages } = invocation
+    if (waitingMessageBytes > limitBytes || waitingMessages > MAX_WAITING_MESSAGES) {
       this.#code = 'no_capacity'
       return this.closeFromHere(1013, 'The function does not keep up with the messages.')
     }
@@ -219,9 +229,19 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
 
   onClientClose(code: number, reason: string): void {
     this.#ws = null
+    // The function's own close comes back from the client: it has heard of it.
+    if (!this.#isClosedByFunction) this.#invocation?.closeSocket(code, reason)
+    // After it: a grant for what the client will never read would let the function believe that it has.
     this.onDrained()
-    this.#invocation?.closeSocket(code, reason)
     this.#finish(101, this.#code ?? (code === 1006 ? 'cancelled' : undefined), code)
+  }
+
+  /** This end is leaving: the client can come back to another one. */
+  sendAway(error: CallError): void {
+    if (this.#state === 'open')
+      return this.closeFromHere(errorMeaning[error.code].closeCode, error.message)
+    this.#invocation?.cancel()
+    this.refuse(error)
   }
 
   /** Closes the client's connection and tells the function so. */
@@ -251,11 +271,10 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     const ws = this.#ws
     if (ws === null || this.#state !== 'open') return
     this.#state = 'closed'
-    ws.cork(() => {
-      // The function asked for no code, or for the one of a cut connection, which no frame can carry.
-      if (code === 1005 || code === 1006) ws.close()
-      else ws.end(code, shorten(reason))
-    })
+    // Not inside `cork`, where the engine forgets to end the connection behind the close frame. The function
+    // may have asked for no code, or for the one of a cut connection, which no frame can carry.
+    if (code === 1005 || code === 1006) ws.close()
+    else ws.end(code, shorten(reason))
   }
 
   #onClientGone(): void {

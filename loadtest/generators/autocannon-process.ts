@@ -31,7 +31,7 @@ const result = await new Promise<autocannon.Result>((resolve, reject) => {
 const answered = result['2xx'] + result.non2xx
 const stillOpen = load.connections * load.pipelining
 const report: LoadResult = {
-  calls: result['2xx'],
+  count: result['2xx'],
   seconds: result.duration,
   p50Ms: latencyUs.percentile(50) / 1000,
   p99Ms: latencyUs.percentile(99) / 1000,

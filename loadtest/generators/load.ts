@@ -14,14 +14,17 @@ export interface Load {
   readonly seconds: number
 }
 
-export interface LoadResult {
-  /** Answered with 2xx. */
-  readonly calls: number
+export interface Measurement {
+  /** What went right, in the scenario's unit: calls, tokens, messages or GiB. */
+  readonly count: number
   readonly seconds: number
+  /** What went wrong, by how. */
+  readonly errors: Readonly<Record<string, number>>
+}
+
+export interface LoadResult extends Measurement {
   readonly p50Ms: number
   readonly p99Ms: number
-  /** Calls that went wrong, by how. */
-  readonly errors: Readonly<Record<string, number>>
 }
 
 export type Generator = (testbed: Testbed, load: Load) => Promise<LoadResult>

@@ -19,7 +19,7 @@ export const wrkGenerator: Generator = async (testbed, load) => {
   if (!report) throw new Error(`wrk gave no report:\n${output}`)
   const { all, us, p50, p99, status, connect, read, write, timeout: late } = JSON.parse(report[1]!)
   return {
-    calls: all - status,
+    count: all - status,
     seconds: us / 1e6,
     p50Ms: p50 / 1000,
     p99Ms: p99 / 1000,

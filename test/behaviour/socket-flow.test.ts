@@ -12,7 +12,9 @@ const MIB = 1024 * 1024
 
 const system = await System.start(t)
 const talk = new ScriptedSocket('talk', { route: 'WS /talk' })
-await system.serve(talk.definition)
+await system.serve(talk.definition, { cancelGraceMs: 5_000 })
+const hasty = new ScriptedSocket('hasty', { route: 'WS /hasty' })
+await system.serve(hasty.definition, { cancelGraceMs: 100 })
 const url = `${system.url}/talk`
 
 t.afterEach(() => system.atRest())
@@ -130,7 +132,7 @@ t.test('a function that reads slowly within the bound misses nothing', async (t)
   const settled = talk.does(async (socket) => {
     for await (const message of socket) {
       seen.push((message as Uint8Array)[0]!)
-      await delay(5)
+      await delay(1)
     }
   })
   const client = await SocketClient.open(t, url, { perMessageDeflate: false })
@@ -141,6 +143,23 @@ t.test('a function that reads slowly within the bound misses nothing', async (t)
     seen,
     Array.from({ length: 60 }, (_, index) => index),
   )
+})
+
+t.test('one that still reads when its grace period is over is not left waiting', async (t) => {
+  // The gateway had forgotten the call by then, and what it held of the messages: the iteration never ended
+  // and the slot never came back.
+  const seen: number[] = []
+  const settled = hasty.does(async (socket) => {
+    for await (const message of socket) {
+      seen.push((message as Uint8Array)[0]!)
+      await delay(10)
+    }
+  })
+  const client = await SocketClient.open(t, `${system.url}/hasty`, { perMessageDeflate: false })
+  for (let index = 0; index < 60; index++) await client.send(Buffer.alloc(16 * 1024, index))
+  await client.close(1000)
+  const outcome = await Promise.race([settled.then(() => 'settled'), delay(3_000, 'waiting')])
+  t.equal(outcome, 'settled', `after ${seen.length} of 60 messages`)
 })
 
 t.test('both sides may send at once, more than any buffer holds', async (t) => {

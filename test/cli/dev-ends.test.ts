@@ -58,8 +58,6 @@ t.test('what it cannot start with is one sentence', async (t) => {
   t.match(taken.stderr, new RegExp(`^callgate: .*${port}.*taken.*\\n$`))
   const absent = await runCommand(['dev', 'nowhere'], { cwd })
   t.match(absent, { status: 1, stderr: /^callgate: .*nowhere does not exist\.\n$/ })
-  const lost = await runCommand(['dev', '--nats-url', '127.0.0.1:1'], { cwd, env: FREE_PORTS })
-  t.match(lost, { status: 1, stderr: /^callgate: NATS does not answer at 127\.0\.0\.1:1 .*\n$/ })
   const wrong = await runCommand(['dev', '--port', 'x'], { cwd, env: { CALLGATE_LOG_FORMAT: 'y' } })
   t.match(wrong, { status: 2, stderr: /--port: [\s\S]*CALLGATE_LOG_FORMAT: / })
 })

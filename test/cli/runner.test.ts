@@ -44,10 +44,12 @@ t.test('callgate runner', async (t) => {
     t.not(await client.call('first'), first)
   })
 
-  await t.test('SIGTERM lets it finish what it has', async (t) => {
-    const runner = startCommand(t, ['runner', 'first.ts', '--no-register'], options)
-    const answer = client.call('first', 500)
+  await t.test('SIGTERM lets it finish; --no-register leaves the registry alone', async (t) => {
+    writeFileSync(join(folder, 'quiet.ts'), PID)
+    const runner = startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
+    const answer = client.call('quiet', 500)
     await runner.printed(/called in/)
+    t.same(await names(), ['first', 'second'])
     runner.kill('SIGTERM')
     t.type(await answer, 'number')
     t.equal(await runner.ended, 0)
@@ -65,13 +67,6 @@ t.test('callgate runner', async (t) => {
     t.ok(runner.processes().size > 1)
     runner.kill('SIGKILL')
     await runner.processesGone()
-  })
-
-  await t.test('--no-register leaves the registry alone', async (t) => {
-    writeFileSync(join(folder, 'quiet.ts'), PID)
-    startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
-    await client.call('quiet')
-    t.same(await names(), ['first', 'second'])
   })
 
   await t.test(

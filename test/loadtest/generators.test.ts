@@ -37,7 +37,7 @@ for (const [name, generate] of Object.entries(GENERATORS)) {
       response.end(body)
     })
     t.same([...faults], [])
-    t.ok(served - result.calls >= 0 && served - result.calls <= 4, `${served} ${result.calls}`)
+    t.ok(served - result.count >= 0 && served - result.count <= 4, `${served} ${result.count}`)
     t.ok(result.seconds >= 1, `${result.seconds} s`)
     t.ok(result.p50Ms > 0 && result.p50Ms <= result.p99Ms, `${result.p50Ms} ${result.p99Ms}`)
     t.equal(errorsOf(result), 0)
@@ -50,13 +50,13 @@ for (const [name, generate] of Object.entries(GENERATORS)) {
       request.resume()
       response.writeHead(503).end()
     })
-    t.equal(result.calls, 0)
+    t.equal(result.count, 0)
     t.ok(result.errors['not 2xx']! > 0)
   })
 
   test(`${name} counts connections closed in the middle of a call`, { skip }, async (t) => {
     const result = await loadOn(t, (request) => request.socket.end())
-    t.equal(result.calls, 0)
+    t.equal(result.count, 0)
     t.ok(result.errors['connection closed']! > 0)
   })
 
@@ -75,8 +75,8 @@ test('autocannon compares the bodies', async (t) => {
     request.resume()
     response.end('something else')
   })
-  t.ok(result.calls > 0)
-  t.equal(result.errors['wrong body'], result.calls)
+  t.ok(result.count > 0)
+  t.equal(result.errors['wrong body'], result.count)
 })
 
 async function runLoad(

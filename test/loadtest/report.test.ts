@@ -1,17 +1,25 @@
 import { test } from 'tap'
-import { cpuUsPerCall, errorCount, formatReport, subjectReport } from '../../loadtest/report.js'
+import { cpuUsPerUnit, errorCount, formatReport, subjectReport } from '../../loadtest/report.js'
 import type { Round } from '../../loadtest/rounds.js'
+
+const TERMS = { unit: 'call', units: 'calls', errors: 'errors' }
 
 function round(calls: number, cpuMs: number, options: Partial<Round> = {}): Round {
   const cost = (name: string, ms: number) => ({
     name,
     cpuMs: ms,
-    cpuUsPerCall: (ms * 1000) / calls,
+    cpuUsPerUnit: (ms * 1000) / calls,
     peakRssBytes: 64 * 1024 ** 2,
   })
   return {
     isWarmup: false,
-    load: { calls, seconds: 2, p50Ms: calls / 1000, p99Ms: calls / 100, errors: { 'not 2xx': 0 } },
+    load: {
+      count: calls,
+      seconds: 2,
+      p50Ms: calls / 1000,
+      p99Ms: calls / 100,
+      errors: { 'not 2xx': 0 },
+    },
     processes: [cost('front', cpuMs), cost('back', cpuMs / 2)],
     ...options,
   }
@@ -25,35 +33,51 @@ test('medians leave out the warm-up and a round that was disturbed', (t) => {
     round(1200, 12),
   ]
   const subject = subjectReport('it', rounds)
-  t.equal(subject.callsPerSecond, 500)
+  t.equal(subject.perSecond, 500)
   t.equal(subject.p50Ms, 1)
   t.equal(subject.p99Ms, 10)
-  t.equal(cpuUsPerCall(subject), 15)
+  t.equal(cpuUsPerUnit(subject), 15)
   t.equal(subject.peakRssBytes, 128 * 1024 ** 2)
   t.end()
 })
 
 test('an even number of rounds has its median in the middle of two', (t) => {
-  t.equal(subjectReport('it', [round(100, 1), round(200, 1)]).callsPerSecond, 75)
+  t.equal(subjectReport('it', [round(100, 1), round(200, 1)]).perSecond, 75)
   t.end()
 })
 
 test('an error in the warm-up counts too, and the table says what it was', (t) => {
-  const load = { calls: 1, seconds: 2, p50Ms: 1, p99Ms: 1, errors: { 'no answer in time': 3 } }
+  const load = { count: 1, seconds: 2, p50Ms: 1, p99Ms: 1, errors: { 'no answer in time': 3 } }
   const subject = subjectReport('it', [
     round(100, 1, { isWarmup: true, load }),
     round(100, 1, { load }),
   ])
-  const report = { header: 'header', subjects: [subject], ratios: [], notes: ['note'] }
+  const report = {
+    header: 'header',
+    terms: TERMS,
+    subjects: [subject],
+    ratios: [],
+    notes: ['note'],
+  }
   t.equal(errorCount(report), 6)
   t.match(formatReport(report), /6 no answer in time/)
+  t.end()
+})
+
+test('a scenario names its own figures', (t) => {
+  const terms = { unit: 'token', units: 'tokens', latency: 'first token', errors: 'missing' }
+  const subjects = [subjectReport('it', [round(10_000, 100)])]
+  const text = formatReport({ header: 'header', terms, subjects, ratios: [], notes: [] })
+  const columns =
+    'tokens/s \\| first token p50 ms \\| first token p99 ms \\| missing \\| CPU µs per token'
+  t.match(text, new RegExp(columns))
   t.end()
 })
 
 test('the table', (t) => {
   const subjects = [subjectReport('it', [round(10_000, 100)])]
   const ratios = [{ name: 'it ÷ other', value: 6.254 }]
-  const text = formatReport({ header: 'header', subjects, ratios, notes: ['note'] })
+  const text = formatReport({ header: 'header', terms: TERMS, subjects, ratios, notes: ['note'] })
   t.same(text.split('\n'), [
     'header',
     '',

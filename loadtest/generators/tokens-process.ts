@@ -1,0 +1,82 @@
+// Opens all event streams at once and compares every event, in a process of its own: a TokensLoad in
+// its first argument, a LoadResult on stdout. Plain sockets, so that a thousand clients cost less
+// than what they measure. They connect first, a few at a time, and then all send their request.
+
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { createHistogram } from 'node:perf_hooks'
+import { EventStreamAnswer } from './event-stream-answer.js'
+import type { LoadResult } from './load.js'
+import { type TokensLoad, tokensBody, tokensEvents } from './tokens.js'
+
+// As many as any listen queue holds.
+const CONNECTING_AT_ONCE = 100
+
+const STALL_MS = 30_000
+
+const load = JSON.parse(process.argv[2]!) as TokensLoad
+const { hostname, port, host, pathname } = new URL(load.url)
+const expected = tokensEvents(load.tokens)
+const requestText = requestOf(tokensBody(load))
+const firstTokenUs = createHistogram()
+const errors = { refused: 0, wrong: 0, missing: 0, 'without an end': 0 }
+let right = 0
+
+const sockets: Socket[] = []
+while (sockets.length < load.streams) {
+  const length = Math.min(CONNECTING_AT_ONCE, load.streams - sockets.length)
+  const wave = Array.from({ length }, () => connect({ host: hostname, port: Number(port) }))
+  await Promise.all(wave.map((socket) => once(socket, 'connect')))
+  sockets.push(...wave)
+}
+const startMs = performance.now()
+await Promise.all(sockets.map(readTokens))
+const result: LoadResult = {
+  count: right,
+  seconds: (performance.now() - startMs) / 1000,
+  p50Ms: firstTokenUs.percentile(50) / 1000,
+  p99Ms: firstTokenUs.percentile(99) / 1000,
+  errors,
+}
+console.log(JSON.stringify(result))
+
+function readTokens(socket: Socket): Promise<void> {
+  let received = 0
+  const sentMs = performance.now()
+  const answer = new EventStreamAnswer((event) => {
+    if (received === 0)
+      firstTokenUs.record(Math.max(1, Math.round((performance.now() - sentMs) * 1000)))
+    if (event === expected[received]) right += 1
+    else errors.wrong += 1
+    received += 1
+  })
+  return new Promise((resolve) => {
+    socket.on('data', (bytes) => {
+      answer.push(bytes)
+      if (answer.isOver) socket.destroy()
+    })
+    // A reset tells nothing that the count of tokens does not.
+    socket.on('error', () => {})
+    socket.setTimeout(STALL_MS, () => socket.destroy())
+    socket.on('end', () => socket.destroy())
+    socket.on('close', () => {
+      errors.missing += Math.max(0, load.tokens - received)
+      if (answer.status !== 200) errors.refused += 1
+      else if (!answer.hasEnded) errors['without an end'] += 1
+      resolve()
+    })
+    socket.write(requestText)
+  })
+}
+
+function requestOf(body: string): string {
+  const headers = {
+    host,
+    ...load.headers,
+    accept: 'text/event-stream',
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `POST ${pathname} HTTP/1.1\r\n${lines.join('')}\r\n${body}`
+}

@@ -1,0 +1,107 @@
+// Many event streams at once, each of many small events. Asks what an event costs on its way through
+// runner, NATS and gateway, and how long the first of each stream takes.
+
+import { Command } from 'commander'
+import { addCommonOptions, type CommonOptions, positiveInteger } from '../common-options.js'
+import type { LoadResult } from '../generators/load.js'
+import { runGenerator } from '../generators/run-generator.js'
+import { type TokensLoad, tokensBody, tokensEvents } from '../generators/tokens.js'
+import { tellOutcome } from '../outcome.js'
+import { formatReport, type Report, ratiosBetween, subjectReport } from '../report.js'
+import { alternate } from '../rounds.js'
+import { setStage } from '../stage.js'
+import { type StartSubject, type Subject, startCallgate, startNodeSse } from '../subjects.js'
+import { type Testbed, withTestbed } from '../testbed.js'
+
+const SUBJECTS: Readonly<Record<string, StartSubject>> = {
+  callgate: startCallgate,
+  'node-sse': startNodeSse,
+}
+
+const TERMS = {
+  unit: 'token',
+  units: 'tokens',
+  latency: 'first token',
+  errors: 'wrong or missing',
+}
+
+const PATH = '/tokens'
+const WARMUP_TOKENS = 20
+const CHECK_TOKENS = 3
+
+// More than a stalled stream takes to be given up.
+const TIMEOUT_MS = 120_000
+
+interface SseOptions extends CommonOptions {
+  readonly streams: number
+  readonly tokens: number
+  readonly intervalMs: number
+}
+
+/** @param signal ends the load test early */
+export function sseCommand(signal: AbortSignal): Command {
+  const command = new Command('sse')
+    .description('event streams through Callgate, and straight from node:http')
+    .option('--streams <n>', 'streams at once', positiveInteger, 1000)
+    .option('--tokens <n>', 'events of each stream', positiveInteger, 200)
+    .option('--interval-ms <n>', 'between two events of a stream', Number, 0)
+  return addCommonOptions(command, Object.keys(SUBJECTS), 3).action(async (options: SseOptions) => {
+    const report = await withTestbed(signal, (testbed) => runSse(testbed, options))
+    await tellOutcome(formatReport(report), report, options.json)
+  })
+}
+
+async function runSse(testbed: Testbed, options: SseOptions): Promise<Report> {
+  const { streams, tokens, intervalMs, rounds } = options
+  const stage = await setStage(testbed, SUBJECTS, ['tokens'], options)
+  const headers = { authorization: stage.authorization }
+  const results = await alternate(testbed, stage.subjects, {
+    rounds,
+    unit: TERMS.units,
+    check: (subject) => checkAnswer(subject, headers),
+    generate: (subject, isWarmup) => {
+      const load: TokensLoad = {
+        url: new URL(PATH, subject.origin).href,
+        headers,
+        streams,
+        tokens: isWarmup ? Math.min(tokens, WARMUP_TOKENS) : tokens,
+        intervalMs,
+      }
+      const timeoutMs = TIMEOUT_MS + tokens * intervalMs
+      return runGenerator<LoadResult>(testbed, 'generators/tokens-process', load, timeoutMs)
+    },
+  })
+  const reports = [...results].map(([name, measured]) => subjectReport(name, measured))
+  return {
+    header:
+      `sse: ${streams} streams of ${tokens} tokens, ${intervalMs} ms between two, ` +
+      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}\n${stage.machine}`,
+    terms: TERMS,
+    subjects: reports,
+    ratios: ratiosBetween(reports, 'callgate', 'node-sse', TERMS),
+    notes: NOTES,
+  }
+}
+
+async function checkAnswer(subject: Subject, headers: Record<string, string>): Promise<void> {
+  const response = await fetch(new URL(PATH, subject.origin), {
+    method: 'POST',
+    headers: {
+      ...headers,
+      accept: 'text/event-stream',
+      'content-type': 'application/json',
+      connection: 'close',
+    },
+    body: tokensBody({ tokens: CHECK_TOKENS, intervalMs: 0 }),
+    signal: AbortSignal.timeout(5_000),
+  })
+  const text = await response.text()
+  const expected = tokensEvents(CHECK_TOKENS).map((event) => `${event}\n\n`)
+  if (response.ok && text === expected.join('')) return
+  throw new Error(`${subject.name} answered ${response.status} and other events: ${text}`)
+}
+
+const NOTES = [
+  'All streams of a round begin in the same moment, so the first token of the last stream waits for',
+  'the first tokens of all others. CPU time holds what it takes to connect.',
+]
