@@ -6,6 +6,7 @@ import type { Invocation } from '../gateway/dispatch/invocation.js'
 import { CodecError, decodeValue } from '../shared/codec.js'
 import { copyBytes } from '../shared/copy-bytes.js'
 import { CallError } from '../shared/errors.js'
+import { headerValue } from '../shared/flat-headers.js'
 import type { FlatHeaders } from '../shared/frame.js'
 import { ValueStream } from './value-stream.js'
 
@@ -92,8 +93,7 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
 
   onHead(status: number, headers: FlatHeaders): void {
     this.#status = status
-    const at = headers.indexOf('content-type')
-    this.#contentType = at === -1 ? '' : headers[at + 1]!
+    this.#contentType = headerValue(headers, 'content-type') ?? ''
     if (this.#contentType === 'application/msgpack; stream=true') this.#stream = new ValueStream()
   }
 

@@ -1,5 +1,8 @@
-// A Hono application behind the gateway, as it is. Anything with a `fetch` mounts the same way.
+// A Hono application behind the gateway, as it is. Anything with a `fetch` mounts the same way. Its page at
+// /app/ talks to the other examples from a browser; the page's files are in `web/`.
 
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { type CallContext, defineFunction } from 'callgate'
 import { Hono } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
@@ -9,8 +12,24 @@ import { z } from 'zod'
 
 const Message = z.object({ name: z.string().min(1), text: z.string().min(1) })
 
+const PAGE_FILES: Readonly<Record<string, { path: string; contentType: string }>> = {
+  'index.html': { path: 'web/index.html', contentType: 'text/html; charset=utf-8' },
+  'style.css': { path: 'web/style.css', contentType: 'text/css; charset=utf-8' },
+  'main.js': { path: 'web/main.js', contentType: 'text/javascript; charset=utf-8' },
+  'callgate.js': { path: 'web/callgate.js', contentType: 'text/javascript; charset=utf-8' },
+  'event-stream.js': { path: 'web/event-stream.js', contentType: 'text/javascript; charset=utf-8' },
+  'wav.js': { path: 'web/wav.js', contentType: 'text/javascript; charset=utf-8' },
+  'two-sentences.wav': { path: 'audio/two-sentences.wav', contentType: 'audio/wav' },
+}
+const PAGE_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
+
 // The call's context is Hono's environment: c.env.log, c.env.signal, c.env.callId.
-const app = new Hono<{ Bindings: CallContext<undefined> }>().basePath('/app')
+const site = new Hono<{ Bindings: CallContext<undefined> }>()
+const app = site.basePath('/app')
+
+site.get('/app/', async (c) => (await pageFile('index.html')) ?? c.notFound())
+
+app.get('/web/:name', async (c) => (await pageFile(c.req.param('name'))) ?? c.notFound())
 
 app.get('/', (c) =>
   c.html(html`<!doctype html>
@@ -47,10 +66,29 @@ app.post('/messages', async (c) => {
   return c.json({ error: 'Send a name and a text, as JSON or as a form.' }, 400)
 })
 
-app.notFound((c) => c.json({ error: `There is no page ${c.req.path} here.` }, 404))
+site.notFound((c) => c.json({ error: `There is no page ${c.req.path} here.` }, 404))
 
 export default defineFunction({
   auth: 'public',
   maxInputs: 100,
-  fetch: (request, context) => app.fetch(request, context),
+  fetch: (request, context) => site.fetch(request, context),
 })
+
+async function pageFile(name: string): Promise<Response | null> {
+  const file = Object.hasOwn(PAGE_FILES, name) ? PAGE_FILES[name] : undefined
+  if (file === undefined) return null
+  return new Response(await readFile(new URL(file.path, examplesFolder())), {
+    headers: {
+      'content-type': file.contentType,
+      'content-security-policy': PAGE_POLICY,
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-cache',
+    },
+  })
+}
+
+/** Compiled, this file lies two folders away from the page's. */
+function examplesFolder(): URL {
+  const beside = new URL('./', import.meta.url)
+  return existsSync(new URL('web/', beside)) ? beside : new URL('../../examples/', import.meta.url)
+}

@@ -4,6 +4,7 @@
 
 import { Allowance } from '../shared/credit.js'
 import { CallError } from '../shared/errors.js'
+import { headerValue } from '../shared/flat-headers.js'
 import { type FlatHeaders, FRAME } from '../shared/frame.js'
 import type { Outbox } from '../shared/outbox.js'
 
@@ -61,8 +62,8 @@ export class Reply {
     if (this.#failure !== null) throw this.#failure
     checkHead(headers)
     this.#hasHead = true
-    const at = headers.indexOf('content-length')
-    if (at !== -1 && at % 2 === 0) this.#owedBytes = Number(headers[at + 1])
+    const length = headerValue(headers, 'content-length')
+    if (length !== null) this.#owedBytes = Number(length)
     if (!this.#outbox.send([FRAME.head, this.#id, status, headers])) throw tooLarge()
   }
 

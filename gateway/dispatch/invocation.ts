@@ -169,6 +169,8 @@ export class Invocation {
    */
   cancel(outcome: 'cancelled' | 'succeeded' = 'cancelled'): void {
     this.#giveUp('cancelled', outcome)
+    // Of an answer that is complete, what the client has not read and will not.
+    this.#window?.close()
   }
 
   /** This end is leaving: like `cancel`, but the handler hears why. */
@@ -468,6 +470,9 @@ export class Invocation {
 
   #move(state: InvocationState): void {
     this.#state = state
+    if (state !== 'ended') return
+    this.#body.drop()
+    this.#messages?.drop()
   }
 }
 

@@ -2,6 +2,7 @@
 // so that no proxy cuts it, and an `error` event before a stream that failed breaks off. Both only between
 // two events. Owns its timer until `stop`.
 
+import { headerValue } from '../../shared/flat-headers.js'
 import type { Problem } from './problem.js'
 import type { ResponseWriter } from './response-writer.js'
 
@@ -22,8 +23,8 @@ export class EventStream {
   }
 
   static isOne(headers: readonly string[]): boolean {
-    const at = headers.indexOf('content-type')
-    return at !== -1 && at % 2 === 0 && headers[at + 1]!.startsWith('text/event-stream')
+    const type = headerValue(headers, 'content-type')
+    return type !== null && /^\s*text\/event-stream\s*(;|$)/i.test(type)
   }
 
   /** Bytes of the function's have been written. */
@@ -38,8 +39,8 @@ export class EventStream {
   /** Says why the stream ends here; the caller then breaks it off. */
   fail(problem: Problem): void {
     this.stop()
-    const separator = this.#isBetweenEvents ? '' : '\n\n'
-    this.#writer.insert(`${separator}event: error\ndata: ${problem.body}\n\n`)
+    // Behind half an event it would make that one look whole.
+    if (this.#isBetweenEvents) this.#writer.insert(`event: error\ndata: ${problem.body}\n\n`)
   }
 
   stop(): void {

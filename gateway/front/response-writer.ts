@@ -13,6 +13,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import { copyBytes } from '../../shared/copy-bytes.js'
+import { headerValue } from '../../shared/flat-headers.js'
 import type { FlatHeaders } from '../../shared/frame.js'
 
 const STATUS_LINES = new Map(
@@ -251,8 +252,8 @@ function isBodiless(status: number): boolean {
 }
 
 function contentLengthOf(headers: FlatHeaders): number | null {
-  const at = headers.indexOf('content-length')
-  if (at === -1 || at % 2 !== 0) return null
-  const bytes = Number(headers[at + 1])
+  const text = headerValue(headers, 'content-length')
+  if (text === null) return null
+  const bytes = Number(text)
   return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : null
 }

@@ -36,7 +36,8 @@ test('uploads: an early refusal and a closed connection are faults', async (t) =
     request.resume()
     response.writeHead(413).end()
   })
-  t.same(refused.errors, { 'not 200': 1 })
+  // Which of the two it sees first is a race that TCP does not decide.
+  t.equal((refused.errors['not 200'] ?? 0) + (refused.errors['cut short'] ?? 0), 1)
   const cut = await moveBodies(t, (request) => request.once('data', () => request.socket.destroy()))
   t.same(cut.errors, { 'cut short': 1 })
 })

@@ -251,10 +251,3 @@ t.test('only the first answer counts', async (t) => {
   t.match(await client.answer(), { status: 200, body: Buffer.from('first') })
   t.ok(isDone())
 })
-
-t.test('the head leaves before the first byte of the body is there', async (t) => {
-  const { client, writer } = await exchange(t)
-  writer.begin(200, ['x-a', '1'])
-  t.match(await client.head(), { status: 200, headers: { 'x-a': '1' } })
-  writer.end()
-})
