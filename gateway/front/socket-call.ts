@@ -28,6 +28,8 @@ import { wirePrincipal } from './wire-principal.js'
  * closes the client. Small messages cost more than their bytes.
  */
 const MAX_WAITING_MESSAGES = 10_000
+/** A small limit for a message is no small limit for their number. */
+const LEAST_WAITING_BYTES = 1024 * 1024
 /** Compressing less than this makes it longer, or saves nothing worth the time. */
 const LEAST_COMPRESSED_BYTES = 512
 /** Node's timers hold no more. */
@@ -214,7 +216,10 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
       return this.closeFromHere(1009, `A message may have ${limitBytes} bytes.`)
     }
     const { waitingMessageBytes, waitingMessages } = invocation
-    if (waitingMessageBytes > limitBytes || waitingMessages > MAX_WAITING_MESSAGES) {
+    if (
+      waitingMessageBytes > Math.max(LEAST_WAITING_BYTES, limitBytes) ||
+      waitingMessages > MAX_WAITING_MESSAGES
+    ) {
       this.#code = 'no_capacity'
       return this.closeFromHere(1013, 'The function does not keep up with the messages.')
     }

@@ -145,6 +145,21 @@ t.test('a function that reads slowly within the bound misses nothing', async (t)
   )
 })
 
+t.test('a small limit for a message is no small limit for their number', async (t) => {
+  // What may wait was bounded by the largest message alone: a thousand bytes, where the function had said so.
+  const small = new ScriptedSocket('small', { route: 'WS /small', maxMessageBytes: 1_000 })
+  await system.serve(small.definition)
+  let received = 0
+  const settled = small.does(async (socket) => {
+    for await (const _message of socket) received++
+  })
+  const client = await SocketClient.open(t, `${system.url}/small`, { perMessageDeflate: false })
+  for (let index = 0; index < 500; index++) client.ws.send(Buffer.alloc(1_000))
+  t.match(await client.close(1000), { code: 1000 })
+  t.equal(await settled, null)
+  t.equal(received, 500)
+})
+
 t.test('one that still reads when its grace period is over is not left waiting', async (t) => {
   // The gateway had forgotten the call by then, and what it held of the messages: the iteration never ended
   // and the slot never came back.
