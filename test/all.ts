@@ -1,0 +1,22 @@
+// Every test file, in a process each, some at a time: what `npm test` runs. tap by itself would put its
+// loader hooks into each of those processes and into all that they start, for coverage, which we do not
+// collect: the suite would take twice as long. `npx tap dist/test/...` runs one file.
+
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+
+/** More than there are cores on the smallest machine: half of the files wait for a clock or a process. */
+const JOBS = 4
+const FILE_TIMEOUT_MS = 90_000
+
+const files = (await readdir(import.meta.dirname, { recursive: true }))
+  .filter((name) => name.endsWith('.test.js'))
+  .sort()
+
+t.jobs = JOBS
+for (const name of files) {
+  // The hooks come with this variable.
+  const args = ['-u', 'NODE_OPTIONS', process.execPath, join(import.meta.dirname, name)]
+  t.spawn('env', args, { buffered: true, timeout: FILE_TIMEOUT_MS }, name)
+}
