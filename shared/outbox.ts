@@ -11,7 +11,14 @@
 import { bufferPool } from './buffer-pool.js'
 import type { Bus } from './bus.js'
 import { encodeFrame, PAYLOAD_HEADER_BYTES, writeBodyHeader, writeMessageHeader } from './codec.js'
-import { FRAME_OVERHEAD_BYTES, type Frame, MAX_CHUNK_BYTES } from './frame.js'
+import {
+  type CallFrame,
+  FRAME,
+  FRAME_OVERHEAD_BYTES,
+  type Frame,
+  MAX_CHUNK_BYTES,
+} from './frame.js'
+import { callBytesAtMost, writeCall } from './write-call.js'
 
 /** Room for one full chunk and the frame around it. */
 const MAX_MESSAGE_BYTES = MAX_CHUNK_BYTES + 1024
@@ -107,6 +114,7 @@ export class Outbox {
 
   /** Returns false for a frame that no message can hold; nothing is sent then. */
   send(frame: Frame): boolean {
+    if (frame[0] === FRAME.call && this.#sendCall(frame)) return true
     const bytes = encodeFrame(frame)
     if (bytes.length > this.#mailroom.maxPayloadBytes) return false
     const buffer = this.#room(bytes.length)
@@ -129,6 +137,15 @@ export class Outbox {
     const at = writeMessageHeader(buffer, this.#used, id, flags, bytes.length)
     buffer.set(bytes, at)
     this.#used = at + bytes.length
+  }
+
+  /** False for a CALL that may be too large for one message. */
+  #sendCall(frame: CallFrame): boolean {
+    const bytesAtMost = callBytesAtMost(frame)
+    if (bytesAtMost > this.#mailroom.maxPayloadBytes) return false
+    const buffer = this.#room(bytesAtMost)
+    this.#used = writeCall(buffer, this.#used, frame)
+    return true
   }
 
   flush(): void {

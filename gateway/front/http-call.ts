@@ -9,7 +9,6 @@
 // body slowly holds no slot meanwhile. A large one is streamed.
 
 import type { HttpResponse } from 'uWebSockets.js'
-import type { Logger } from 'pino'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { CallError } from '../../shared/errors.js'
 import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
@@ -19,6 +18,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
+import type { CallLog } from './call-log.js'
 import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
@@ -36,7 +36,7 @@ interface Route {
 
 export interface HttpCallOptions {
   readonly dispatcher: Dispatcher
-  readonly log: Logger
+  readonly log: CallLog
   readonly stalls: StallGuard
 }
 
@@ -45,7 +45,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #head: RequestHead
   readonly #callId: string
   readonly #dispatcher: Dispatcher
-  readonly #log: Logger
+  readonly #log: CallLog
   readonly #stalls: StallGuard
   readonly #writer: ResponseWriter
   readonly #startedMs = performance.now()
@@ -285,22 +285,17 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#collected = []
     this.#events?.stop()
     this.#stalls.delete(this)
-    const level = this.#failureCode === 'internal' ? 'error' : 'info'
-    this.#log[level](
-      {
-        callId: this.#callId,
-        method: this.#head.method,
-        // Without the query: it may hold what a log must not.
-        path: this.#head.path,
-        function: this.#route?.target.functionName,
-        subject: this.#route?.principal?.subject ?? undefined,
-        status: this.#failureCode === 'cancelled' ? 499 : this.#writer.status,
-        code: this.#failureCode,
-        durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
-        requestBytes: this.#bodyBytes,
-        responseBytes: this.#writer.bodyBytes,
-      },
-      'call',
-    )
+    this.#log.write({
+      callId: this.#callId,
+      method: this.#head.method,
+      path: this.#head.path,
+      function: this.#route?.target.functionName,
+      subject: this.#route?.principal?.subject ?? undefined,
+      status: this.#failureCode === 'cancelled' ? 499 : this.#writer.status,
+      code: this.#failureCode,
+      durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
+      requestBytes: this.#bodyBytes,
+      responseBytes: this.#writer.bodyBytes,
+    })
   }
 }

@@ -14,9 +14,10 @@ import type { Authenticator } from '../auth.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
 import { Admission } from './admission.js'
+import { CallLog } from './call-log.js'
 import { CorkAnchor } from './cork-anchor.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
-import { HttpCall } from './http-call.js'
+import { HttpCall, type HttpCallOptions } from './http-call.js'
 import { listen } from './listen.js'
 import { readHead } from './request-head.js'
 import { SocketCall, type SocketData } from './socket-call.js'
@@ -105,6 +106,7 @@ class Front {
   readonly #anchor: CorkAnchor
   readonly #admission: Admission
   readonly #stalls = new StallGuard()
+  readonly #httpOptions: HttpCallOptions
   readonly #sockets = new Set<SocketCall>()
   readonly #callIdPrefix = newPeerId()
   #calls = 0
@@ -114,16 +116,13 @@ class Front {
     this.#options = options
     this.#anchor = anchor
     this.#admission = new Admission(options)
+    const { dispatcher, log } = options
+    this.#httpOptions = { dispatcher, log: new CallLog(log), stalls: this.#stalls }
   }
 
   onRequest(res: HttpResponse, req: HttpRequest): void {
     const head = readHead(req)
-    const { dispatcher, log } = this.#options
-    const call = new HttpCall(res, head, this.#nextCallId(), {
-      dispatcher,
-      log,
-      stalls: this.#stalls,
-    })
+    const call = new HttpCall(res, head, this.#nextCallId(), this.#httpOptions)
     if (head.framing === 'refused') {
       const error = 'Send one Content-Length, or one Transfer-Encoding: chunked.'
       return call.refuse(new CallError('bad_request', error), { connection: 'cut' })
@@ -140,11 +139,7 @@ class Front {
     const handshake = readHandshake(head)
     const { dispatcher, log, socketExpiry, maxMessageBytes } = this.#options
     if ('error' in handshake) {
-      const call = new HttpCall(res, head, this.#nextCallId(), {
-        dispatcher,
-        log,
-        stalls: this.#stalls,
-      })
+      const call = new HttpCall(res, head, this.#nextCallId(), this.#httpOptions)
       return call.refuse(handshake.error, handshake.how)
     }
     const call = new SocketCall(

@@ -7,7 +7,8 @@ import {
   writeBodyHeader,
   writeMessageHeader,
 } from '../../shared/codec.js'
-import { FRAME, type Frame } from '../../shared/frame.js'
+import { type CallFrame, FRAME, type Frame } from '../../shared/frame.js'
+import { callBytesAtMost, writeCall } from '../../shared/write-call.js'
 import { bytesOf, GOLDEN } from './golden.js'
 
 for (const { name, frame, hex } of GOLDEN) {
@@ -18,6 +19,32 @@ for (const { name, frame, hex } of GOLDEN) {
     t.end()
   })
 }
+
+t.test('a CALL written by hand has the same bytes', (t) => {
+  const calls = GOLDEN.flatMap(({ frame, hex }) =>
+    frame[0] === FRAME.call ? [{ frame, hex }] : [],
+  )
+  for (const { frame, hex } of calls) t.equal(handWritten(frame), bytesOf(hex).toString('hex'))
+  const [, example] = calls
+  const texts = [0, 1, 31, 32, 40, 41, 255, 256, 65_535, 65_536].flatMap((length) => [
+    'a'.repeat(length),
+    'é'.repeat(length),
+    `${'a'.repeat(length)}🙂`,
+  ])
+  const counts = [0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1]
+  const variants = [
+    ...texts.map((text) => ({ 6: text, 7: { [text]: text }, 8: [text, text] })),
+    ...counts.map((count) => ({ 1: count, 3: count, 4: count })),
+    ...[15, 16, 300].map((count) => ({ 8: Array.from({ length: count }, () => 'x') })),
+    ...[0, 255, 256, 65_535, 65_536].map((length) => ({ 10: new Uint8Array(length).fill(7) })),
+    { 7: Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`name${index}`, 'x'])) },
+  ]
+  for (const variant of variants) {
+    const frame = Object.assign([...example!.frame], variant) as unknown as CallFrame
+    t.equal(handWritten(frame), Buffer.from(encodeFrame(frame)).toString('hex'))
+  }
+  t.end()
+})
 
 t.test('every type of frame has golden bytes', (t) => {
   t.same(new Set(GOLDEN.map(({ frame }) => frame[0])), new Set(Object.values(FRAME)))
@@ -107,4 +134,14 @@ function decoded(message: Uint8Array): Frame[] {
   const frames: Frame[] = []
   decodeFrames(message, (frame) => frames.push(frame))
   return frames
+}
+
+/** In hex, written within the room that was asked for, and not at the buffer's start. */
+function handWritten(frame: CallFrame): string {
+  const room = callBytesAtMost(frame)
+  const target = Buffer.alloc(room + 2, 0xc1)
+  const end = writeCall(target, 1, frame)
+  if (target[0] !== 0xc1 || target[room + 1] !== 0xc1 || end > room + 1)
+    throw new Error('Too long.')
+  return target.subarray(1, end).toString('hex')
 }
