@@ -90,7 +90,8 @@ export function createAuthenticator(config: AuthConfig): Authenticator {
 }
 
 interface CacheEntry {
-  token: string
+  /** The header in its usual spelling, which need not be taken apart to be found again. */
+  authorization: string
   principal: Principal
   validUntilMs: number
 }
@@ -114,8 +115,12 @@ export class Authenticator {
 
   /** The principal of a token that was verified a short while ago; costs well under 1 µs. */
   verifyCached(authorization: string): Principal | undefined {
-    const token = bearerToken(authorization)
-    return token === undefined ? undefined : this.#lookUp(token)
+    const cacheKey = authorization.slice(-CACHE_KEY_CHARS)
+    const entry = this.#cache.get(cacheKey)
+    if (entry === undefined || !isSame(entry.authorization, authorization)) return undefined
+    if (this.#now() < entry.validUntilMs) return entry.principal
+    this.#cache.delete(cacheKey)
+    return undefined
   }
 
   /**
@@ -128,20 +133,11 @@ export class Authenticator {
     if (token.length > MAX_TOKEN_CHARS) {
       throw new AuthFailure('malformed', `The token is longer than ${MAX_TOKEN_CHARS} bytes.`)
     }
-    const known = this.#lookUp(token) ?? this.#verifying.get(token)
+    const known = this.verifyCached(usualForm(token)) ?? this.#verifying.get(token)
     if (known !== undefined) return known
     const verifying = this.#verifyNew(token).finally(() => this.#verifying.delete(token))
     this.#verifying.set(token, verifying)
     return verifying
-  }
-
-  #lookUp(token: string): Principal | undefined {
-    const cacheKey = token.slice(-CACHE_KEY_CHARS)
-    const entry = this.#cache.get(cacheKey)
-    if (entry === undefined || entry.token !== token) return undefined
-    if (this.#now() < entry.validUntilMs) return entry.principal
-    this.#cache.delete(cacheKey)
-    return undefined
   }
 
   async #verifyNew(token: string): Promise<Principal> {
@@ -160,7 +156,8 @@ export class Authenticator {
     const validUntilMs = Math.min(principal.expiresAtMs, nowMs + MAX_CACHE_AGE_MS)
     // Within the clock tolerance a token outlives its exp, but is then verified every time.
     if (nowMs < validUntilMs) {
-      this.#cache.set(token.slice(-CACHE_KEY_CHARS), { token, principal, validUntilMs })
+      const authorization = usualForm(token)
+      this.#cache.set(token.slice(-CACHE_KEY_CHARS), { authorization, principal, validUntilMs })
     }
     return principal
   }
@@ -170,6 +167,15 @@ function bearerToken(authorization: string): string | undefined {
   const isBearer = authorization.startsWith('Bearer ') || /^bearer /i.test(authorization)
   if (!isBearer) return undefined
   return authorization.slice('Bearer '.length).trim()
+}
+
+/** Whether a header says the same as one in its usual spelling, which most of them have. */
+function isSame(usual: string, authorization: string): boolean {
+  return usual === authorization || usual === usualForm(bearerToken(authorization))
+}
+
+function usualForm(token: string | undefined): string {
+  return `Bearer ${token}`
 }
 
 function notBearer(authorization: string): AuthFailure {

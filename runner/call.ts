@@ -3,6 +3,7 @@
 
 import type { Logger } from 'pino'
 import type { CreditBudget } from '../shared/credit.js'
+import { deadlines, type Limited } from '../shared/deadlines.js'
 import { CallError, type ErrorCode, type InputIssue, isErrorCode } from '../shared/errors.js'
 import { type CallFrame, type ErrorFrame, FRAME } from '../shared/frame.js'
 import type { Outbox } from '../shared/outbox.js'
@@ -27,7 +28,7 @@ export interface CallEnvironment {
   readonly cancelGraceMs: number
 }
 
-export class RunnerCall {
+export class RunnerCall implements Limited {
   readonly #environment: CallEnvironment
   readonly #frame: CallFrame
   readonly #outbox: Outbox
@@ -38,7 +39,6 @@ export class RunnerCall {
   readonly #reply: Reply
   /** Of a call that is a WebSocket. */
   readonly #socket: FunctionSocket | null
-  #deadline: NodeJS.Timeout | null = null
   #grace: NodeJS.Timeout | null = null
   #hasEnded = false
 
@@ -68,7 +68,7 @@ export class RunnerCall {
       hasMore,
     )
     this.#socket = environment.definition.socket === undefined ? null : this.#openSocket(frame)
-    if (timeoutMs !== null) this.#deadline = setTimeout(() => this.abort('timed_out'), timeoutMs)
+    if (timeoutMs !== null) deadlines.set(this, timeoutMs)
   }
 
   get callId(): string {
@@ -114,6 +114,10 @@ export class RunnerCall {
     this.abort('cancelled')
   }
 
+  onDeadline(): void {
+    this.abort('timed_out')
+  }
+
   /** The caller has lost interest, or time is up: the signal fires, reads and writes fail. */
   abort(code: ErrorCode): void {
     if (this.#context.abortReason !== null) return
@@ -151,7 +155,8 @@ export class RunnerCall {
   }
 
   #settle(failure: { readonly error: unknown } | null): void {
-    if (this.#deadline !== null) clearTimeout(this.#deadline)
+    const timeoutMs = this.#frame[3]
+    if (timeoutMs !== null) deadlines.clear(this, timeoutMs)
     if (this.#grace !== null) clearTimeout(this.#grace)
     this.#body.fail(SETTLED)
     this.#socket?.dispose()

@@ -7,6 +7,8 @@
 // answers a grant, so that a slow client holds the smallest window and a fast one is not throttled. When the budget is spent a window falls
 // back to a small one that is never taken away: everyone makes progress.
 
+import { performance } from 'node:perf_hooks'
+
 /** Below this a clock tells nothing: timers and turns of the event loop are no finer. */
 const LEAST_ROUND_TRIP_MS = 2
 

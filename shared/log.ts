@@ -26,7 +26,7 @@ export function linesOf(log: Logger): LineBuffer | null {
 }
 
 /** A line a call would otherwise be a write(2) a call. */
-const BUFFER_BYTES = 32 * 1024
+const FLUSH_CHARS = 32 * 1024
 const FLUSH_INTERVAL_MS = 100
 /** A reader that has stopped reading must not fill our memory: what comes beyond this is dropped. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
@@ -35,7 +35,7 @@ function jsonLines(): LineBuffer {
   const options = { dest: 1, sync: false, contentMode: 'buffer', maxLength: MAX_WAITING_BYTES }
   // Its types do not know that it takes bytes.
   const destination = pino.destination(options as object) as unknown as ByteSink
-  const lines = new LineBuffer(destination, BUFFER_BYTES)
+  const lines = new LineBuffer(destination, FLUSH_CHARS)
   setInterval(() => lines.flush(), FLUSH_INTERVAL_MS).unref()
   process.on('exit', () => {
     try {

@@ -18,7 +18,7 @@ import {
   type Frame,
   MAX_CHUNK_BYTES,
 } from './frame.js'
-import { callBytesAtMost, writeCall } from './write-call.js'
+import { callBytesAtMost, packedPrincipal, writeCall } from './write-call.js'
 
 /** Room for one full chunk and the frame around it. */
 const MAX_MESSAGE_BYTES = MAX_CHUNK_BYTES + 1024
@@ -141,10 +141,11 @@ export class Outbox {
 
   /** False for a CALL that may be too large for one message. */
   #sendCall(frame: CallFrame): boolean {
-    const bytesAtMost = callBytesAtMost(frame)
+    const principal = packedPrincipal(frame[9])
+    const bytesAtMost = callBytesAtMost(frame, principal)
     if (bytesAtMost > this.#mailroom.maxPayloadBytes) return false
     const buffer = this.#room(bytesAtMost)
-    this.#used = writeCall(buffer, this.#used, frame)
+    this.#used = writeCall(buffer, this.#used, frame, principal)
     return true
   }
 

@@ -10,17 +10,29 @@ const SHORT_TEXT_CHARS = 40
 /** Of everything but texts, principal and body: twelve headers of five bytes, and some more. */
 const FIXED_BYTES = 80
 const TEXT_HEADER_BYTES = 5
-const NO_BYTES = new Uint8Array(0)
+const NIL = Uint8Array.of(0xc0)
 
 /** One token serves many calls. */
 const packedPrincipals = new WeakMap<WirePrincipal, Uint8Array>()
 
+/** The bytes of a CALL's principal, packed once for all calls with the same one. */
+export function packedPrincipal(principal: WirePrincipal | null): Uint8Array {
+  if (principal === null) return NIL
+  let bytes = packedPrincipals.get(principal)
+  if (bytes === undefined) {
+    bytes = encodeValue(principal)
+    packedPrincipals.set(principal, bytes)
+  }
+  return bytes
+}
+
 /** No fewer bytes than `writeCall` will write, and at most three times as many. */
-export function callBytesAtMost(frame: CallFrame): number {
-  const [, , callId, , , method, url, params, headers, principal, body] = frame
-  let chars = callId.length + method.length + url.length
+export function callBytesAtMost(frame: CallFrame, principal: Uint8Array): number {
+  const params = frame[7]
+  const headers = frame[8]
+  let chars = frame[2].length + frame[5].length + frame[6].length
   let texts = 3 + headers.length
-  for (const text of headers) chars += text.length
+  for (let index = 0; index < headers.length; index++) chars += headers[index]!.length
   if (params !== null) {
     for (const name in params) {
       chars += name.length + params[name]!.length
@@ -31,41 +43,39 @@ export function callBytesAtMost(frame: CallFrame): number {
     FIXED_BYTES +
     3 * chars +
     texts * TEXT_HEADER_BYTES +
-    packedPrincipal(principal).length +
-    (body?.length ?? 0)
+    principal.length +
+    (frame[10]?.length ?? 0)
   )
 }
 
 /** Writes the frame; returns the position after it. There must be room for `callBytesAtMost`. */
-export function writeCall(target: Buffer, start: number, frame: CallFrame): number {
-  const [, id, callId, timeoutMs, replyCreditBytes, method, url] = frame
-  const [, , , , , , , params, headers, principal, body, hasMore] = frame
+export function writeCall(
+  target: Buffer,
+  start: number,
+  frame: CallFrame,
+  principal: Uint8Array,
+): number {
+  // By index: to take the frame apart at once goes through an iterator.
+  const timeoutMs = frame[3]
+  const params = frame[7]
+  const headers = frame[8]
+  const body = frame[10]
   let at = start
   target[at++] = 0x90 | frame.length
   target[at++] = FRAME.call
-  at = writeCount(target, at, id)
-  at = writeText(target, at, callId)
+  at = writeCount(target, at, frame[1])
+  at = writeText(target, at, frame[2])
   at = timeoutMs === null ? writeNil(target, at) : writeCount(target, at, timeoutMs)
-  at = writeCount(target, at, replyCreditBytes)
-  at = writeText(target, at, method)
-  at = writeText(target, at, url)
+  at = writeCount(target, at, frame[4])
+  at = writeText(target, at, frame[5])
+  at = writeText(target, at, frame[6])
   at = params === null ? writeNil(target, at) : writeTextMap(target, at, params)
   at = writeHeader(target, at, headers.length, 0x90, 0xdc)
-  for (const text of headers) at = writeText(target, at, text)
-  at = principal === null ? writeNil(target, at) : copy(target, at, packedPrincipal(principal))
+  for (let index = 0; index < headers.length; index++) at = writeText(target, at, headers[index]!)
+  at = copy(target, at, principal)
   at = body === null ? writeNil(target, at) : writeBytes(target, at, body)
-  target[at++] = hasMore ? 0xc3 : 0xc2
+  target[at++] = frame[11] ? 0xc3 : 0xc2
   return at
-}
-
-function packedPrincipal(principal: WirePrincipal | null): Uint8Array {
-  if (principal === null) return NO_BYTES
-  let bytes = packedPrincipals.get(principal)
-  if (bytes === undefined) {
-    bytes = encodeValue(principal)
-    packedPrincipals.set(principal, bytes)
-  }
-  return bytes
 }
 
 function writeNil(target: Buffer, at: number): number {

@@ -2,6 +2,8 @@
 // Owns its timers; `stop` ends them all. The pause's timer is not set anew for every frame: it looks, when
 // it fires, how long ago the last one was.
 
+import { performance } from 'node:perf_hooks'
+import { deadlines, type Limited } from '../../shared/deadlines.js'
 import type { ErrorCode } from '../../shared/errors.js'
 
 export interface ClockLimits {
@@ -12,9 +14,9 @@ export interface ClockLimits {
 
 export type ClockCode = Extract<ErrorCode, 'timed_out' | 'first_byte_timed_out' | 'idle_timed_out'>
 
-export class Clocks {
+export class Clocks implements Limited {
   readonly #onExpired: (code: ClockCode, limitMs: number) => void
-  #total: NodeJS.Timeout | null = null
+  #totalMs: number | null
   #firstByte: NodeJS.Timeout | null = null
   #idle: NodeJS.Timeout | null = null
   #lastFrameMs = 0
@@ -23,9 +25,8 @@ export class Clocks {
   constructor(limits: ClockLimits, onExpired: (code: ClockCode, limitMs: number) => void) {
     const { timeoutMs, firstByteMs, idleMs } = limits
     this.#onExpired = onExpired
-    if (timeoutMs !== null) {
-      this.#total = setTimeout(() => this.#expire('timed_out', timeoutMs), timeoutMs)
-    }
+    this.#totalMs = timeoutMs
+    if (timeoutMs !== null) deadlines.set(this, timeoutMs)
     if (firstByteMs !== null) {
       this.#firstByte = setTimeout(
         () => this.#expire('first_byte_timed_out', firstByteMs),
@@ -51,11 +52,15 @@ export class Clocks {
   }
 
   stop(): void {
-    if (this.#total !== null) clearTimeout(this.#total)
+    if (this.#totalMs !== null) deadlines.clear(this, this.#totalMs)
     if (this.#idle !== null) clearTimeout(this.#idle)
-    this.#total = null
+    this.#totalMs = null
     this.#idle = null
     this.onFirstByte()
+  }
+
+  onDeadline(limitMs: number): void {
+    this.#expire('timed_out', limitMs)
   }
 
   #watchIdle(idleMs: number, waitMs: number): void {

@@ -17,6 +17,7 @@ export interface CallRecord {
   readonly status: number
   /** Of the error, where it was one. */
   readonly code: string | undefined
+  /** To a hundredth. */
   readonly durationMs: number
   readonly requestBytes: number
   readonly responseBytes: number
@@ -38,16 +39,21 @@ export class CallLog {
   }
 }
 
+/** Of a number with two decimals, by hundredths: V8 takes as long for it as for the rest of the line. */
+const FRACTIONS = Array.from({ length: 100 }, (_, index) => String(index / 100).slice(1))
+
 /** The same line that pino makes of it. */
 export function lineOf(record: CallRecord, timeMs: number): string {
   const { callId, method, path, subject, code } = record
+  const hundredths = Math.round(record.durationMs * 100)
+  const duration = `${Math.floor(hundredths / 100)}${FRACTIONS[hundredths % 100]}`
   return (
     `{"level":30,"time":${timeMs},"callId":"${callId}","method":${quoted(method)},"path":${quoted(path)}` +
     (record.function === undefined ? '' : `,"function":${quoted(record.function)}`) +
     (subject === undefined ? '' : `,"subject":${quoted(subject)}`) +
     `,"status":${record.status}` +
     (code === undefined ? '' : `,"code":"${code}"`) +
-    `,"durationMs":${record.durationMs},"requestBytes":${record.requestBytes},"responseBytes":${record.responseBytes},"msg":"call"}\n`
+    `,"durationMs":${duration},"requestBytes":${record.requestBytes},"responseBytes":${record.responseBytes},"msg":"call"}\n`
   )
 }
 

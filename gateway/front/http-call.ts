@@ -9,6 +9,7 @@
 // body slowly holds no slot meanwhile. A large one is streamed.
 
 import type { HttpResponse } from 'uWebSockets.js'
+import { performance } from 'node:perf_hooks'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { CallError } from '../../shared/errors.js'
 import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'

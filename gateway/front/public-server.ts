@@ -9,11 +9,11 @@ import type {
 } from 'uWebSockets.js'
 import type { Logger } from 'pino'
 import { CallError } from '../../shared/errors.js'
-import { newPeerId } from '../../shared/subjects.js'
 import type { Authenticator } from '../auth.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
 import { Admission } from './admission.js'
+import { CallIds } from './call-ids.js'
 import { CallLog } from './call-log.js'
 import { CorkAnchor } from './cork-anchor.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
@@ -108,8 +108,7 @@ class Front {
   readonly #stalls = new StallGuard()
   readonly #httpOptions: HttpCallOptions
   readonly #sockets = new Set<SocketCall>()
-  readonly #callIdPrefix = newPeerId()
-  #calls = 0
+  readonly #callIds = new CallIds()
   #isDraining = false
 
   constructor(options: PublicServerOptions, anchor: CorkAnchor) {
@@ -122,7 +121,7 @@ class Front {
 
   onRequest(res: HttpResponse, req: HttpRequest): void {
     const head = readHead(req)
-    const call = new HttpCall(res, head, this.#nextCallId(), this.#httpOptions)
+    const call = new HttpCall(res, head, this.#callIds.next(), this.#httpOptions)
     if (head.framing === 'refused') {
       const error = 'Send one Content-Length, or one Transfer-Encoding: chunked.'
       return call.refuse(new CallError('bad_request', error), { connection: 'cut' })
@@ -139,7 +138,7 @@ class Front {
     const handshake = readHandshake(head)
     const { dispatcher, log, socketExpiry, maxMessageBytes } = this.#options
     if ('error' in handshake) {
-      const call = new HttpCall(res, head, this.#nextCallId(), this.#httpOptions)
+      const call = new HttpCall(res, head, this.#callIds.next(), this.#httpOptions)
       return call.refuse(handshake.error, handshake.how)
     }
     const call = new SocketCall(
@@ -147,7 +146,7 @@ class Front {
       context,
       withTokenFromProtocol(head, handshake),
       handshake,
-      this.#nextCallId(),
+      this.#callIds.next(),
       {
         dispatcher,
         log,
@@ -171,10 +170,6 @@ class Front {
   close(): void {
     this.#stalls.close()
     this.#anchor.close()
-  }
-
-  #nextCallId(): string {
-    return `${this.#callIdPrefix}${(this.#calls++).toString(36)}`
   }
 }
 

@@ -5,24 +5,20 @@
 /** `null`: no body. `bytes: null`: chunked, of unknown length. */
 export type Framing = { readonly bytes: number | null } | null | 'refused'
 
-export interface FramingFields {
-  /** Content-Length fields, as sent. */
-  readonly contentLengths: readonly string[]
-  /** Transfer-Encoding fields, as sent. */
-  readonly transferEncodings: readonly string[]
-}
-
-export function readFraming({ contentLengths, transferEncodings }: FramingFields): Framing {
-  if (transferEncodings.length > 0) {
-    const isPlain =
-      transferEncodings.length === 1 &&
-      contentLengths.length === 0 &&
-      transferEncodings[0]!.trim().toLowerCase() === 'chunked'
+/**
+ * @param contentLength the one Content-Length field, as sent
+ * @param transferEncoding the one Transfer-Encoding field, as sent
+ */
+export function readFraming(
+  contentLength: string | null,
+  transferEncoding: string | null,
+): Framing {
+  if (transferEncoding !== null) {
+    const isPlain = contentLength === null && transferEncoding.trim().toLowerCase() === 'chunked'
     return isPlain ? { bytes: null } : 'refused'
   }
-  if (contentLengths.length === 0) return null
-  const text = contentLengths[0]!
-  if (contentLengths.length > 1 || !/^[0-9]{1,15}$/.test(text)) return 'refused'
-  const bytes = Number(text)
+  if (contentLength === null) return null
+  if (!/^[0-9]{1,15}$/.test(contentLength)) return 'refused'
+  const bytes = Number(contentLength)
   return bytes === 0 ? null : { bytes }
 }

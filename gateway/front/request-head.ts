@@ -15,24 +15,25 @@ export interface RequestHead {
   readonly framing: Framing
 }
 
-const NONE: string[] = []
-
 export function readHead(req: HttpRequest): RequestHead {
   const headers: string[] = []
   let authorization = ''
   let host = ''
-  let contentLengths: string[] = NONE
-  let transferEncodings: string[] = NONE
+  let contentLength: string | null = null
+  let transferEncoding: string | null = null
+  let isFramedTwice = false
   req.forEach((name, value) => {
     switch (name) {
       case 'authorization':
         authorization = value
         return
       case 'content-length':
-        contentLengths = [...contentLengths, value]
+        isFramedTwice ||= contentLength !== null
+        contentLength = value
         break
       case 'transfer-encoding':
-        transferEncodings = [...transferEncodings, value]
+        isFramedTwice ||= transferEncoding !== null
+        transferEncoding = value
         return
       case 'host':
         host = value
@@ -43,7 +44,6 @@ export function readHead(req: HttpRequest): RequestHead {
   const path = req.getUrl()
   const query = req.getQuery()
   const method = req.getCaseSensitiveMethod()
-  const hasBodyFields = contentLengths !== NONE || transferEncodings !== NONE
   return {
     // `WS` is the route table's word for an upgrade, never a method that a client may send.
     method: method === 'WS' ? 'ws' : method,
@@ -52,7 +52,7 @@ export function readHead(req: HttpRequest): RequestHead {
     host,
     authorization,
     headers,
-    framing: hasBodyFields ? readFraming({ contentLengths, transferEncodings }) : null,
+    framing: isFramedTwice ? 'refused' : readFraming(contentLength, transferEncoding),
   }
 }
 

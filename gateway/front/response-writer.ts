@@ -20,9 +20,6 @@ const STATUS_LINES = new Map(
   Object.entries(STATUS_CODES).map(([status, text]) => [Number(status), `${status} ${text}`]),
 )
 
-/** The engine writes these itself. */
-const OURS = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'date'])
-
 type WriterState = 'idle' | 'streaming' | 'ending' | 'done'
 
 export interface WriterListener {
@@ -171,7 +168,7 @@ export class ResponseWriter {
     if (status !== 200) res.writeStatus(STATUS_LINES.get(status) ?? `${status} Unknown`)
     for (let index = 0; index < headers.length; index += 2) {
       const name = headers[index]!
-      if (!OURS.has(name)) res.writeHeader(name, headers[index + 1]!)
+      if (!isEngines(name)) res.writeHeader(name, headers[index + 1]!)
     }
     res.writeHeader('x-call-id', this.#callId)
   }
@@ -244,6 +241,20 @@ export class ResponseWriter {
     const bytes = this.#unsentBytes
     this.#unsentBytes = 0
     if (bytes > 0) this.#listener.onSent(bytes)
+  }
+}
+
+/** Whether the engine writes it itself. A set would have to hash the name, which is new in each answer. */
+function isEngines(name: string): boolean {
+  switch (name) {
+    case 'content-length':
+    case 'transfer-encoding':
+    case 'connection':
+    case 'keep-alive':
+    case 'date':
+      return true
+    default:
+      return false
   }
 }
 

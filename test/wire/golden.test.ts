@@ -8,7 +8,7 @@ import {
   writeMessageHeader,
 } from '../../shared/codec.js'
 import { type CallFrame, FRAME, type Frame } from '../../shared/frame.js'
-import { callBytesAtMost, writeCall } from '../../shared/write-call.js'
+import { callBytesAtMost, packedPrincipal, writeCall } from '../../shared/write-call.js'
 import { bytesOf, GOLDEN } from './golden.js'
 
 for (const { name, frame, hex } of GOLDEN) {
@@ -138,9 +138,10 @@ function decoded(message: Uint8Array): Frame[] {
 
 /** In hex, written within the room that was asked for, and not at the buffer's start. */
 function handWritten(frame: CallFrame): string {
-  const room = callBytesAtMost(frame)
+  const principal = packedPrincipal(frame[9])
+  const room = callBytesAtMost(frame, principal)
   const target = Buffer.alloc(room + 2, 0xc1)
-  const end = writeCall(target, 1, frame)
+  const end = writeCall(target, 1, frame, principal)
   if (target[0] !== 0xc1 || target[room + 1] !== 0xc1 || end > room + 1)
     throw new Error('Too long.')
   return target.subarray(1, end).toString('hex')
