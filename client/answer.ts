@@ -112,6 +112,8 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
     this.#wakeReader()
   }
 
+  onFlush(): void {}
+
   onEnd(): void {
     if (this.#stream !== null) this.#try(() => this.#stream!.end())
     else {

@@ -169,6 +169,7 @@ export class RunnerCall implements Limited {
   #end(...error: [] | [unknown]): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
+    this.#reply.sendGathered()
     if (error.length > 0) {
       const frame = this.#errorFrame(error[0])
       if (!this.#outbox.send(frame)) {

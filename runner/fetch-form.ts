@@ -2,6 +2,7 @@
 
 import type { RunnerCallContext } from './call-context.js'
 import type { FetchDeclaration } from './define-function.js'
+import { nextTurn, PIECES_A_TURN } from './next-turn.js'
 import type { Reply } from './reply.js'
 import type { RequestBody } from './request-body.js'
 
@@ -57,8 +58,10 @@ export async function sendResponse(
     }
     reply.head(response.status, headers)
     if (begin.bytes.length > 0) await reply.write(begin.bytes)
+    let pieces = 0
     for (let next = await begin.rest; !next.done; next = await reader.read()) {
       await reply.write(asBytes(next.value))
+      if (++pieces % PIECES_A_TURN === 0) await nextTurn()
     }
     if (context.abortReason !== null) throw context.abortReason
     reply.end()

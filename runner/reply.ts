@@ -2,16 +2,21 @@
 // HEAD, BODY as far as the caller has granted credit, END. Waits in `write` while there is no credit;
 // that is what makes a generator wait for a slow client.
 
+import { copyBytes } from '../shared/copy-bytes.js'
 import { Allowance } from '../shared/credit.js'
 import { CallError } from '../shared/errors.js'
 import { headerValue } from '../shared/flat-headers.js'
 import { type FlatHeaders, FRAME } from '../shared/frame.js'
-import type { Outbox } from '../shared/outbox.js'
+import type { Gatherer, Outbox } from '../shared/outbox.js'
 
 /** Largest response head on the wire, in bytes. */
 const MAX_HEAD_BYTES = 64 * 1024
 
-export class Reply {
+/** Pieces up to here are worth a copy to be sent together; and so many bytes of them at most. */
+const SMALL_BYTES = 1024
+const MAX_GATHERED_BYTES = 16 * 1024
+
+export class Reply implements Gatherer {
   readonly #outbox: Outbox
   readonly #id: number
   readonly #allowance: Allowance
@@ -19,6 +24,9 @@ export class Reply {
   /** Of a declared content-length, what is still to come. */
   #owedBytes: number | null = null
   #failure: Error | null = null
+  /** Small pieces of this turn of the event loop. */
+  #gathered: Uint8Array[] = []
+  #gatheredBytes = 0
   /** Wakes the one writer that waits for credit. */
   #wake: (() => void) | null = null
 
@@ -67,26 +75,49 @@ export class Reply {
     if (!this.#outbox.send([FRAME.head, this.#id, status, headers])) throw tooLarge()
   }
 
-  /** Sends bytes of the body; resolves when all of them were sent. They may be reused then. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /**
+   * Sends bytes of the body, which may be reused when all of them were sent: at once, where it returns null,
+   * else when the promise resolves.
+   */
+  write(bytes: Uint8Array): Promise<void> | null {
     if (this.#owedBytes !== null) {
       this.#owedBytes -= bytes.length
       if (this.#owedBytes < 0) throw new Error('The body is longer than its content-length.')
     }
-    const chunkBytes = this.#outbox.maxChunkBytes
-    let at = 0
+    const sent = this.#sendAllowed(bytes, 0)
+    return sent === bytes.length ? null : this.#sendRest(bytes, sent)
+  }
+
+  async #sendRest(bytes: Uint8Array, start: number): Promise<void> {
+    let at = start
     while (at < bytes.length) {
-      if (this.#failure !== null) throw this.#failure
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      at = this.#sendAllowed(bytes, at)
+    }
+  }
+
+  /** Sends from `start` what the credit covers; returns the position after it. */
+  #sendAllowed(bytes: Uint8Array, start: number): number {
+    if (this.#failure !== null) throw this.#failure
+    const chunkBytes = this.#outbox.maxChunkBytes
+    let at = start
+    while (at < bytes.length) {
       const sendBytes = this.#allowance.take(Math.min(bytes.length - at, chunkBytes))
-      if (sendBytes === 0) {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve
-        })
-        continue
-      }
-      this.#outbox.sendBody(this.#id, bytes.subarray(at, at + sendBytes))
+      if (sendBytes === 0) break
+      this.#send(bytes.subarray(at, at + sendBytes))
       at += sendBytes
     }
+    return at
+  }
+
+  /** Comes before the invocation's last frame. */
+  sendGathered(): void {
+    if (this.#gatheredBytes === 0) return
+    this.#outbox.sendPieces(this.#id, this.#gathered, this.#gatheredBytes)
+    this.#gathered = []
+    this.#gatheredBytes = 0
   }
 
   end(): void {
@@ -94,7 +125,17 @@ export class Reply {
     if (this.#owedBytes !== null && this.#owedBytes > 0) {
       throw new Error(`The body is ${this.#owedBytes} bytes shorter than its content-length.`)
     }
+    this.sendGathered()
     this.#outbox.send([FRAME.end, this.#id])
+  }
+
+  /** A small piece waits for the others of this turn: many streams at once would else be a frame a token. */
+  #send(bytes: Uint8Array): void {
+    if (bytes.length > SMALL_BYTES || this.#gatheredBytes > MAX_GATHERED_BYTES) this.sendGathered()
+    if (bytes.length > SMALL_BYTES) return this.#outbox.sendBody(this.#id, bytes)
+    if (this.#gatheredBytes === 0) this.#outbox.askBeforeFlush(this)
+    this.#gathered.push(copyBytes(bytes))
+    this.#gatheredBytes += bytes.length
   }
 
   #wakeWriter(): void {

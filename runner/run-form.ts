@@ -5,6 +5,7 @@ import { CallError, type InputIssue } from '../shared/errors.js'
 import type { RunnerCallContext } from './call-context.js'
 import type { RunDeclaration } from './define-function.js'
 import { sendResponse } from './fetch-form.js'
+import { nextTurn, PIECES_A_TURN } from './next-turn.js'
 import type { Reply } from './reply.js'
 import {
   decodeBody,
@@ -94,7 +95,9 @@ async function sendStream(
     if (representation.prefix.length > 0) await reply.write(representation.prefix)
     for (let index = 0; !next.done; index++) {
       if (context.abortReason !== null) throw context.abortReason
-      await reply.write(representation.item(next.value, index))
+      const rest = reply.write(representation.item(next.value, index))
+      if (rest !== null) await rest
+      if (index % PIECES_A_TURN === PIECES_A_TURN - 1) await nextTurn()
       next = await iterator.next()
     }
     if (context.abortReason !== null) throw context.abortReason

@@ -78,6 +78,11 @@ export class Mailroom {
   }
 }
 
+/** Who sends what it has gathered in a turn as one frame. */
+export interface Gatherer {
+  sendGathered(): void
+}
+
 export class Outbox {
   readonly #mailroom: Mailroom
   readonly #subject: string
@@ -85,6 +90,8 @@ export class Outbox {
   readonly #isNumbered: boolean
   #buffer: Buffer | null = null
   #used = 0
+  /** Who has something to add before the next flush. */
+  readonly #gatherers: Gatherer[] = []
   #isScheduled = false
   #messageNumber = 0
 
@@ -149,8 +156,33 @@ export class Outbox {
     return true
   }
 
+  /** Sends one BODY frame of several pieces. They are at most `maxChunkBytes` together, and may be reused. */
+  sendPieces(id: number, pieces: readonly Uint8Array[], bytes: number): void {
+    const buffer = this.#room(bytes + PAYLOAD_HEADER_BYTES)
+    let at = writeBodyHeader(buffer, this.#used, id, bytes)
+    for (const piece of pieces) {
+      buffer.set(piece, at)
+      at += piece.length
+    }
+    this.#used = at
+  }
+
+  /** Asks `gatherer` for what it has before this turn's message leaves. */
+  askBeforeFlush(gatherer: Gatherer): void {
+    this.#gatherers.push(gatherer)
+    this.#schedule()
+  }
+
   flush(): void {
+    // Scheduled until they are done: what they send is part of this message.
+    if (this.#gatherers.length > 0) {
+      for (const gatherer of this.#gatherers.splice(0)) gatherer.sendGathered()
+    }
     this.#isScheduled = false
+    this.#publish()
+  }
+
+  #publish(): void {
     const buffer = this.#buffer
     if (buffer === null) return
     this.#buffer = null
@@ -168,7 +200,7 @@ export class Outbox {
     const needed = this.#used + bytes
     if (buffer !== null && needed > buffer.length) {
       if (needed > this.#mailroom.maxMessageBytes) {
-        this.flush()
+        this.#publish()
         buffer = null
       } else {
         const larger = bufferPool.take(needed)
@@ -177,17 +209,20 @@ export class Outbox {
         buffer = this.#buffer = larger
       }
     } else if (buffer !== null && needed > this.#mailroom.maxPayloadBytes) {
-      this.flush()
+      this.#publish()
       buffer = null
     }
     if (buffer === null) {
       buffer = this.#buffer = bufferPool.take(bytes)
       this.#used = 0
     }
-    if (!this.#isScheduled) {
-      this.#isScheduled = true
-      this.#mailroom.schedule(this)
-    }
+    this.#schedule()
     return buffer
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#mailroom.schedule(this)
   }
 }

@@ -30,10 +30,12 @@ export interface AnswerHandler {
   /** The beginning of an answer whose body follows. */
   onHead(status: number, headers: FlatHeaders): void
   /**
-   * A piece of the body, valid during the call only. Call `Invocation.consumed` with its length when it
-   * has left, now or later: that is what lets the runner send more.
+   * A piece of the body, valid until `onFlush`. Call `Invocation.consumed` with its length when it has left,
+   * now or later: that is what lets the runner send more.
    */
   onBody(bytes: Uint8Array): void
+  /** After one or more `onBody`: no more will come in this turn of the event loop. */
+  onFlush(): void
   /** The body is complete. */
   onEnd(): void
   /** The call failed; after `onHead`, the answer breaks off. */

@@ -67,6 +67,8 @@ export class Invocation {
   #messages: MessageSender | null = null
   #messageAllowance: Allowance | null = null
   #needsDrain = false
+  /** Its handler has pieces of the body and has not heard `onFlush`. */
+  #isUnflushed = false
 
   // What comes back: credit that the runner was given with the CALL, a window once the answer streams.
   #replyCreditBytes = 0
@@ -253,6 +255,15 @@ export class Invocation {
     if (this.isOver) return
     if (!this.#receive(bytes.length) || this.#messages !== null) return this.#breakProtocol()
     this.#handler.onBody(bytes)
+    if (this.#isUnflushed) return
+    this.#isUnflushed = true
+    this.#runner?.flushLater(this)
+  }
+
+  /** The message that held pieces of the body has been read. */
+  flush(): void {
+    this.#isUnflushed = false
+    this.#handler.onFlush()
   }
 
   onEnd(): void {

@@ -26,6 +26,7 @@ export class RunnerLink implements RunnerLoad {
   readonly #owner: RunnerLinkOwner
   readonly #callerId: string
   readonly #invocations = new Map<number, Invocation>()
+  readonly #unflushed: Invocation[] = []
   /** Given up while the connection was lost. */
   readonly #orphans: number[] = []
   #announcement: Announcement
@@ -127,6 +128,23 @@ export class RunnerLink implements RunnerLoad {
       if (!(error instanceof CodecError)) throw error
       this.#owner.onBrokenMessage(this, error)
       for (const invocation of [...this.#invocations.values()]) invocation.onProtocolError()
+    }
+    this.#flush()
+  }
+
+  /** The pieces of its body in this message are written as one: many tokens of many streams come at once. */
+  flushLater(invocation: Invocation): void {
+    this.#unflushed.push(invocation)
+  }
+
+  #flush(): void {
+    if (this.#unflushed.length === 0) return
+    for (const invocation of this.#unflushed.splice(0)) {
+      try {
+        invocation.flush()
+      } catch (error) {
+        this.#owner.onHandlerError(this, error)
+      }
     }
   }
 

@@ -41,6 +41,10 @@ export interface HttpCallOptions {
   readonly stalls: StallGuard
 }
 
+const NOTHING = new Uint8Array(0)
+/** Pieces up to here are worth a copy to be written together. */
+const SMALL_BYTES = 16 * 1024
+
 export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable {
   readonly #res: HttpResponse
   readonly #head: RequestHead
@@ -55,6 +59,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #invocation: Invocation | null = null
   #failureCode: string | undefined
   #events: EventStream | null = null
+  /** Pieces of the answer's body out of one message from the runner. */
+  #unwritten: Uint8Array[] | null = null
 
   // The body before the invocation starts.
   #collected: Uint8Array[] = []
@@ -143,17 +149,30 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   }
 
   onBody(bytes: Uint8Array): void {
-    this.#writer.write(bytes)
-    this.#events?.onWritten(bytes)
+    if (this.#unwritten === null) this.#unwritten = [bytes]
+    else this.#unwritten.push(bytes)
+  }
+
+  /** One write for all that came at once: it is the system call that costs. */
+  onFlush(): void {
+    for (const bytes of this.#takeUnwritten()) {
+      this.#writer.write(bytes)
+      this.#events?.onWritten(bytes)
+    }
   }
 
   onEnd(): void {
     this.#resume()
-    this.#writer.end()
+    const pieces = this.#takeUnwritten()
+    const last = pieces.at(-1) ?? NOTHING
+    const isSmall = last.length <= SMALL_BYTES
+    for (const bytes of isSmall ? pieces.slice(0, -1) : pieces) this.#writer.write(bytes)
+    this.#writer.end(isSmall ? last : NOTHING)
   }
 
   onError(error: CallError): void {
     this.#resume()
+    this.onFlush()
     this.#failureCode ??= error.code
     const problem = problemOf(error, this.#callId)
     if (!this.#writer.hasBegun) {
@@ -173,6 +192,13 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
 
   onDrain(): void {
     this.#resume()
+  }
+
+  #takeUnwritten(): readonly Uint8Array[] {
+    if (this.#unwritten === null) return []
+    const pieces = joined(this.#unwritten)
+    this.#unwritten = null
+    return pieces
   }
 
   // ---- the body --------------------------------------------------------------------------------------
@@ -299,4 +325,12 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
       responseBytes: this.#writer.bodyBytes,
     })
   }
+}
+
+/** The same bytes in few pieces. */
+function joined(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
+  if (pieces.length <= 1) return pieces
+  let bytes = 0
+  for (const piece of pieces) bytes += piece.length
+  return bytes <= SMALL_BYTES ? [Buffer.concat(pieces, bytes)] : pieces
 }

@@ -20,6 +20,8 @@ const STATUS_LINES = new Map(
   Object.entries(STATUS_CODES).map(([status, text]) => [Number(status), `${status} ${text}`]),
 )
 
+const NOTHING = new Uint8Array(0)
+
 type WriterState = 'idle' | 'streaming' | 'ending' | 'done'
 
 export interface WriterListener {
@@ -137,8 +139,18 @@ export class ResponseWriter {
     this.#res.cork(() => this.#res.write(text))
   }
 
-  /** The body is complete. */
-  end(): void {
+  /**
+   * The body is complete.
+   * @param last its last bytes: written here, they cost no system call of their own
+   */
+  end(last: Uint8Array = NOTHING): void {
+    if (this.#state !== 'streaming') return
+    if (this.#totalBytes === null && this.#unsentBytes === 0) {
+      this.#sentBytes += last.length
+      return this.#complete(last)
+    }
+    this.write(last)
+    // Of a known length, and with the last byte of it written: the engine has ended the answer.
     if (this.#state !== 'streaming') return
     this.#state = 'ending'
     if (this.#unsentBytes > 0) return
@@ -231,9 +243,14 @@ export class ResponseWriter {
     return true
   }
 
-  #complete(): void {
+  #complete(last: Uint8Array = NOTHING): void {
     this.#state = 'done'
-    this.#res.cork(() => this.#res.end())
+    this.#res.cork(() => {
+      // Not in `end`, which would declare the length of an answer that has only now begun.
+      if (last.length > 0) this.#res.write(last)
+      this.#res.end()
+    })
+    if (last.length > 0) this.#listener.onSent(last.length)
     this.#listener.onDone()
   }
 

@@ -191,6 +191,8 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
 
   onBody(): void {}
 
+  onFlush(): void {}
+
   onDrain(): void {}
 
   // ---- what the client does ----------------------------------------------------------------------------

@@ -40,6 +40,36 @@ t.test('a message that grows beyond the first buffer is still one message', asyn
   )
 })
 
+t.test('several pieces are one frame', async (t) => {
+  const { mailroom, heard } = await startPeers(t)
+  const outbox = outboxTo(mailroom, 'r1')
+  const pieces = [0, 1, 255, 70_000].map((length) => seededRandom(3).bytes(length))
+  outbox.sendPieces(7, pieces, 70_256)
+  await until(() => heard('r1').length === 1)
+  t.same(heard('r1')[0]!.frames, [[2, 7, Buffer.concat(pieces)]])
+})
+
+t.test('who gathers is asked once, before the message leaves', async (t) => {
+  const { mailroom, heard } = await startPeers(t)
+  const outbox = outboxTo(mailroom, 'r1')
+  let asked = 0
+  outbox.askBeforeFlush({
+    sendGathered() {
+      asked++
+      outbox.send([3, 2])
+    },
+  })
+  outbox.send([3, 1])
+  await until(() => heard('r1').length === 1)
+  t.same(heard('r1')[0]!.frames, [
+    [3, 1],
+    [3, 2],
+  ])
+  outbox.send([3, 3])
+  await until(() => heard('r1').length === 2)
+  t.equal(asked, 1)
+})
+
 t.test('frames of two turns are two messages', async (t) => {
   const { mailroom, heard } = await startPeers(t)
   const outbox = outboxTo(mailroom, 'r1')

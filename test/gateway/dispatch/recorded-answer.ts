@@ -68,6 +68,8 @@ export class RecordedAnswer implements AnswerHandler {
     this.#wake()
   }
 
+  onFlush(): void {}
+
   onEnd(): void {
     this.#heard('end', true)
   }

@@ -148,6 +148,37 @@ t.test('a body of unknown length is chunked, and its bytes are told as they leav
   t.equal(sent(), 6)
 })
 
+t.test('the last bytes may come with the end, also of a body that has no others', async (t) => {
+  for (const headers of [[], ['content-length', '6']]) {
+    for (const [first, last] of [
+      ['', 'onetwo'],
+      ['one', 'two'],
+      ['onetwo', ''],
+    ] as const) {
+      const { client, writer, sent, isDone, done } = await exchange(t)
+      writer.begin(200, headers)
+      if (first !== '') writer.write(Buffer.from(first))
+      writer.end(Buffer.from(last))
+      await done
+      t.ok(isDone())
+      const answer = await client.answer()
+      t.match(answer, { isWhole: true, body: Buffer.from('onetwo') })
+      t.equal(answer?.headers['content-length'], headers[1])
+      t.equal(sent(), 6)
+      t.equal(writer.bodyBytes, 6)
+    }
+  }
+})
+
+t.test('last bytes that fall short of the length break the answer off', async (t) => {
+  const { client, writer, isDone } = await exchange(t)
+  writer.begin(200, ['content-length', '7'])
+  writer.end(Buffer.from('onetwo'))
+  await client.closed
+  t.ok(isDone())
+  t.notMatch(await client.answer(), { isWhole: true })
+})
+
 t.test('bytes may be reused as soon as write returns, however slow the client', async (t) => {
   for (const headers of [[], ['content-length', String(8 * MIB)]]) {
     const { client, writer, sent, isDone, done } = await exchange(t, 'GET', false)
