@@ -1,8 +1,8 @@
 // Buffers of a few fixed sizes, used again and again by bodies on their way. A fresh buffer for every
 // piece outruns the collector: one run of 2 GiB peaked at 1.3 GB of resident memory.
 
-/** Small frames; one chunk and its frame; one read of the engine (512 KiB) and a little more. */
-const SIZES = [16 * 1024, 257 * 1024, 520 * 1024] as const
+/** Small frames; one chunk, its frame and the room around it; one read of the engine (512 KiB). */
+const SIZES = [16 * 1024, 258 * 1024, 512 * 1024] as const
 /** Of each size that lie idle. More are left to the collector: 12 of the largest are 6 MiB. */
 const KEPT = 12
 

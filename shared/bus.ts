@@ -8,6 +8,22 @@ export interface BusMessage {
   readonly noResponders: boolean
 }
 
+/** A payload in a buffer of its own, with room around it for what the server wants to read there. */
+export interface OutgoingMessage {
+  readonly buffer: Buffer
+  /** Of the payload. What is before and behind it will be written over. */
+  readonly start: number
+  readonly end: number
+  readonly subject: string
+  readonly replyTo: string
+  /** The buffer may be used again. Not called where nobody can tell. */
+  release(): void
+}
+
+/** Room before and behind an outgoing payload; with less of it, it is copied. */
+export const HEAD_ROOM_BYTES = 192
+export const TAIL_ROOM_BYTES = 2
+
 export interface Bus {
   /** Largest message that the server takes, in bytes. May change with a reconnect. */
   readonly maxPayloadBytes: number
@@ -16,7 +32,9 @@ export interface Bus {
    * kept for later: a frame that arrives after its sender has given up does harm.
    */
   readonly isConnected: boolean
-  publish(subject: string, payload: Uint8Array, replyTo?: string): void
+  publish(subject: string, payload: Uint8Array): void
+  /** Publishes without a copy. */
+  send(message: OutgoingMessage): void
   /** Returns what ends the subscription. */
   subscribe(subject: string, onMessage: (message: BusMessage) => void): () => void
   /** Called on every loss and every return of the connection. Returns what stops it. */

@@ -11,8 +11,9 @@ import {
   type NatsConnection,
   type Subscription,
 } from '@nats-io/transport-node'
-import type { Bus, BusMessage } from './bus.js'
+import type { Bus, BusMessage, OutgoingMessage } from './bus.js'
 import { ConfigError, type NatsConfig, variableName } from './config.js'
+import { NatsWriter } from './nats-writer.js'
 
 export interface NatsBus extends Bus {
   readonly connection: NatsConnection
@@ -71,12 +72,14 @@ class ConnectedBus implements NatsBus {
   readonly closed: Promise<Error | undefined>
   readonly #listeners = new Set<(isConnected: boolean) => void>()
   readonly #onError: (error: unknown, subject: string) => void
+  readonly #writer: NatsWriter
   #isConnected = true
   #maxPayloadBytes: number
 
   constructor(connection: NatsConnection, onError: (error: unknown, subject: string) => void) {
     this.#onError = onError
     this.connection = connection
+    this.#writer = new NatsWriter(connection)
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024
     this.closed = connection.closed().then((reason) => {
       this.#setConnected(false)
@@ -93,13 +96,13 @@ class ConnectedBus implements NatsBus {
     return this.#isConnected
   }
 
-  publish(subject: string, payload: Uint8Array, replyTo?: string): void {
-    if (!this.#isConnected) return
-    this.connection.publish(
-      subject,
-      payload,
-      replyTo === undefined ? undefined : { reply: replyTo },
-    )
+  publish(subject: string, payload: Uint8Array): void {
+    if (this.#isConnected) this.connection.publish(subject, payload)
+  }
+
+  send(message: OutgoingMessage): void {
+    if (this.#isConnected) this.#writer.publish(message)
+    else message.release()
   }
 
   subscribe(subject: string, onMessage: (message: BusMessage) => void): () => void {

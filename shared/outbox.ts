@@ -6,10 +6,10 @@
 //   Outbox     one per peer; frames are copied into its staging buffer as they are sent
 //
 // A frame's bytes may be reused by the caller as soon as `send` returns. Staging buffers are reused when
-// the client library has copied them, which is one microtask after `publish`.
+// the bus says so.
 
 import { bufferPool } from './buffer-pool.js'
-import type { Bus } from './bus.js'
+import { type Bus, HEAD_ROOM_BYTES, TAIL_ROOM_BYTES } from './bus.js'
 import { encodeFrame, PAYLOAD_HEADER_BYTES, writeBodyHeader, writeMessageHeader } from './codec.js'
 import {
   type CallFrame,
@@ -20,7 +20,7 @@ import {
 } from './frame.js'
 import { callBytesAtMost, packedPrincipal, writeCall } from './write-call.js'
 
-/** Room for one full chunk and the frame around it. */
+/** A full chunk and the frame around it. */
 const MAX_MESSAGE_BYTES = MAX_CHUNK_BYTES + 1024
 
 export class Mailroom {
@@ -67,14 +67,10 @@ export class Mailroom {
     setImmediate(() => this.flush())
   }
 
-  publish(subject: string, payload: Uint8Array, replyTo: string): void {
-    if (this.#bus.isConnected) this.#bus.publish(subject, payload, replyTo)
-  }
-
-  /** Takes a buffer back whose bytes have been given to `publish` in this task. */
-  retireBuffer(buffer: Buffer): void {
-    // The client library copies its queue into the socket's write in a microtask, queued before this one.
-    queueMicrotask(() => bufferPool.give(buffer))
+  /** Takes the buffer over. */
+  send(buffer: Buffer, end: number, subject: string, replyTo: string): void {
+    const release = () => bufferPool.give(buffer)
+    this.#bus.send({ buffer, start: HEAD_ROOM_BYTES, end, subject, replyTo, release })
   }
 }
 
@@ -89,6 +85,7 @@ export class Outbox {
   readonly #replySubject: string
   readonly #isNumbered: boolean
   #buffer: Buffer | null = null
+  /** Position after the last frame. */
   #used = 0
   /** Who has something to add before the next flush. */
   readonly #gatherers: Gatherer[] = []
@@ -186,35 +183,33 @@ export class Outbox {
     const buffer = this.#buffer
     if (buffer === null) return
     this.#buffer = null
-    const payload = buffer.subarray(0, this.#used)
-    this.#used = 0
     const number = this.#messageNumber++
     const replyTo = this.#isNumbered ? `${this.#replySubject}.${number}` : this.#replySubject
-    this.#mailroom.publish(this.#subject, payload, replyTo)
-    this.#mailroom.retireBuffer(buffer)
+    this.#mailroom.send(buffer, this.#used, this.#subject, replyTo)
   }
 
   /** The staging buffer, with room for `bytes` more; sends the message so far when it would grow too large. */
   #room(bytes: number): Buffer {
     let buffer = this.#buffer
-    const needed = this.#used + bytes
-    if (buffer !== null && needed > buffer.length) {
-      if (needed > this.#mailroom.maxMessageBytes) {
+    const end = this.#used + bytes
+    const messageBytes = end - HEAD_ROOM_BYTES
+    if (buffer !== null && end + TAIL_ROOM_BYTES > buffer.length) {
+      if (messageBytes > this.#mailroom.maxMessageBytes) {
         this.#publish()
         buffer = null
       } else {
-        const larger = bufferPool.take(needed)
-        larger.set(buffer.subarray(0, this.#used))
-        this.#mailroom.retireBuffer(buffer)
+        const larger = bufferPool.take(end + TAIL_ROOM_BYTES)
+        larger.set(buffer.subarray(HEAD_ROOM_BYTES, this.#used), HEAD_ROOM_BYTES)
+        bufferPool.give(buffer)
         buffer = this.#buffer = larger
       }
-    } else if (buffer !== null && needed > this.#mailroom.maxPayloadBytes) {
+    } else if (buffer !== null && messageBytes > this.#mailroom.maxPayloadBytes) {
       this.#publish()
       buffer = null
     }
     if (buffer === null) {
-      buffer = this.#buffer = bufferPool.take(bytes)
-      this.#used = 0
+      buffer = this.#buffer = bufferPool.take(HEAD_ROOM_BYTES + bytes + TAIL_ROOM_BYTES)
+      this.#used = HEAD_ROOM_BYTES
     }
     this.#schedule()
     return buffer

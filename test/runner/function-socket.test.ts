@@ -32,8 +32,8 @@ function open(
   const bus = {
     maxPayloadBytes: 1024 * 1024,
     isConnected: true,
-    publish: (_subject, payload) => {
-      decodeFrames(Buffer.from(payload), (frame) => sent.push(frame))
+    send: ({ buffer, start, end }) => {
+      decodeFrames(Buffer.from(buffer.subarray(start, end)), (frame) => sent.push(frame))
     },
   } as Partial<Bus> as Bus
   const mailroom = new Mailroom(bus)

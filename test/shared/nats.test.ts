@@ -2,10 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { HEAD_ROOM_BYTES, type OutgoingMessage, TAIL_ROOM_BYTES } from '../../shared/bus.js'
 import { natsSettings, readConfig } from '../../shared/config.js'
 import { connectNats, NatsUnreachable } from '../../shared/nats.js'
 import { startCuttableProxy } from '../support/cuttable-proxy.js'
 import { startTestNats } from '../support/nats.js'
+import { seededRandom } from './seeded-random.js'
 import { openTestBus, until } from './test-bus.js'
 
 t.test(
@@ -89,7 +91,7 @@ t.test(
     const heard: [string, boolean][] = []
     one.subscribe('mine.>', (message) => heard.push([message.subject, message.noResponders]))
     await one.flush()
-    one.publish('nobody', Buffer.from('x'), 'mine.7')
+    one.send(outgoing(Buffer.from('x'), { subject: 'nobody', replyTo: 'mine.7' }))
     await until(() => heard.length === 1)
     two.publish('mine.8', new Uint8Array(0))
     two.publish('mine.9', Buffer.from('x'))
@@ -101,6 +103,72 @@ t.test(
     ])
   },
 )
+
+t.test(
+  'payloads are sent from their buffers, which come back when the socket has them',
+  async (t) => {
+    const { url } = await startTestNats(t)
+    const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+    const heard: Buffer[] = []
+    two.subscribe('a.>', (message) => heard.push(Buffer.from(message.payload)))
+    await two.flush()
+    const random = seededRandom(7)
+    const sent: Buffer[] = []
+    const idle: Buffer[] = []
+    let released = 0
+    for (let index = 0; index < 400; index++) {
+      const payload = random.bytes(random.int(1, index % 4 === 0 ? 200_000 : 500))
+      const buffer = idle.pop() ?? Buffer.alloc(200_000 + HEAD_ROOM_BYTES + TAIL_ROOM_BYTES)
+      const end = HEAD_ROOM_BYTES + payload.copy(buffer, HEAD_ROOM_BYTES)
+      one.send({
+        buffer,
+        start: HEAD_ROOM_BYTES,
+        end,
+        subject: 'a.b',
+        replyTo: 'mine.1',
+        release: () => {
+          released++
+          // Whoever has it next writes over it.
+          idle.push(buffer.fill(0xee))
+        },
+      })
+      sent.push(payload)
+      if (index % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => heard.length === sent.length)
+    t.ok(heard.every((payload, index) => payload.equals(sent[index]!)))
+    one.send(outgoing(Buffer.from('x'), { release: () => released++ }))
+    await one.flush()
+    t.equal(released, 401, 'every one was given back')
+  },
+)
+
+t.test('a message without the room around it is sent all the same', async (t) => {
+  const { url } = await startTestNats(t)
+  const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
+  const heard: string[] = []
+  two.subscribe('>', (message) => heard.push(`${message.subject} ${Buffer.from(message.payload)}`))
+  await two.flush()
+  const long = `a.${'b'.repeat(HEAD_ROOM_BYTES)}`
+  let released = 0
+  const release = () => released++
+  one.send(outgoing(Buffer.from('first'), { subject: long, release }))
+  const buffer = Buffer.alloc(HEAD_ROOM_BYTES + 6)
+  buffer.write('second', HEAD_ROOM_BYTES)
+  one.send({ ...outgoing(Buffer.from('')), buffer, end: buffer.length, release })
+  await until(() => heard.length === 2)
+  t.same(heard, [`${long} first`, 'a.b second'])
+  t.equal(released, 2)
+})
+
+t.test('what is sent without a connection is dropped, and its buffer given back', async (t) => {
+  const { url } = await startTestNats(t)
+  const bus = await openTestBus(t, url)
+  await bus.close()
+  let released = 0
+  bus.send(outgoing(Buffer.from('x'), { release: () => released++ }))
+  t.equal(released, 1)
+})
 
 t.test('a listener that throws does not make the process deaf', async (t) => {
   // The client library reads its socket in one loop, which a thrown error ends: the connection stands, and
@@ -252,4 +320,18 @@ async function temporaryDirectory(t: Test): Promise<string> {
 
 function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8')
+}
+
+function outgoing(payload: Buffer, rest: Partial<OutgoingMessage> = {}): OutgoingMessage {
+  const buffer = Buffer.alloc(HEAD_ROOM_BYTES + payload.length + TAIL_ROOM_BYTES)
+  payload.copy(buffer, HEAD_ROOM_BYTES)
+  return {
+    buffer,
+    start: HEAD_ROOM_BYTES,
+    end: HEAD_ROOM_BYTES + payload.length,
+    subject: 'a.b',
+    replyTo: 'mine.1',
+    release: () => {},
+    ...rest,
+  }
 }

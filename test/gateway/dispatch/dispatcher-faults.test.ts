@@ -454,6 +454,7 @@ class Gate {
         return bus.isConnected
       },
       publish: (...args) => bus.publish(...args),
+      send: (message) => bus.send(message),
       onConnection: (listener) => bus.onConnection(listener),
       flush: () => bus.flush(),
       subscribe: (subject: string, onMessage: (message: BusMessage) => void) =>
