@@ -60,8 +60,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       config.adminPort,
     )
     closers.push(() => admin.close())
-    const { socketExpiry, maxMessageBytes } = config
-    const front = { functions, authenticator, dispatcher, log, socketExpiry, maxMessageBytes }
+    const front = { ...config, functions, authenticator, dispatcher, log }
     const server = await servePublic(uws, front, config.host, config.port)
     closers.push(() => server.close())
 

@@ -96,6 +96,10 @@ export const gatewaySettings = {
     .describe('calls of one function that may wait for a slot'),
   queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
+  receiveBufferBytes: bytes
+    .pipe(z.int().max(480 * 1024))
+    .default(256 * 1024)
+    .describe("kernel's buffer for what one client sends: larger is faster over long distances"),
   maxMessageBytes: bytes
     .pipe(z.int().max(MAX_MESSAGE_BYTES))
     .default(DEFAULT_MAX_MESSAGE_BYTES)

@@ -25,8 +25,9 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** Packages that only these places may import. */
 const DOORS: Record<string, readonly string[]> = {
   'uWebSockets.js': ['gateway/front'],
+  koffi: ['gateway/front/receive-buffer.ts'],
   msgpackr: ['shared/codec.ts'],
-  '@nats-io/transport-node': ['shared/nats.ts', 'loadtest/peers'],
+  '@nats-io/transport-node': ['shared/nats.ts', 'shared/nats-writer.ts', 'loadtest/peers'],
   '@nats-io/kv': ['shared/registry.ts'],
   jose: ['gateway/auth', 'cli', 'loadtest'],
   tsx: ['runner/load-function.ts'],

@@ -1,9 +1,7 @@
 // Bytes of a request's body that the credit does not cover yet, first in, first out, in pooled buffers.
 //
-// They are few by design: a client that sends more than the credit covers is paused. But the engine goes on
-// reading a paused socket for as long as each read fills its 512 KiB, so that some MiB of a fast sender can
-// come after the pause. They are taken in quickly, since the faster they are, the sooner a read comes short;
-// and they count on the budget.
+// They are few by design: a client that sends more than the credit covers is paused, and what the kernel
+// still holds of it is bounded by `front/receive-buffer.ts`. They count on the budget.
 
 import { bufferPool } from '../../shared/buffer-pool.js'
 import type { CreditBudget } from '../../shared/credit.js'

@@ -19,6 +19,7 @@ import { CorkAnchor } from './cork-anchor.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall, type HttpCallOptions } from './http-call.js'
 import { listen } from './listen.js'
+import { setReceiveBuffer } from './receive-buffer.js'
 import { readHead } from './request-head.js'
 import { SocketCall, type SocketData } from './socket-call.js'
 import { StallGuard } from './stall-guard.js'
@@ -40,6 +41,8 @@ export interface PublicServerOptions {
   readonly log: Logger
   /** Whether a WebSocket ends with the token that opened it. */
   readonly socketExpiry: 'close' | 'ignore'
+  /** Of the kernel, for each connection; see `receive-buffer.ts`. */
+  readonly receiveBufferBytes: number
   /** Largest message of a WebSocket, whatever its function says. */
   readonly maxMessageBytes: number
 }
@@ -81,6 +84,10 @@ export async function servePublic(
   })
   app.any('/*', (res, req) => front.onRequest(res, req))
   const socket: us_listen_socket = await listen(uws, app, host, port, '--port')
+  const fault = await setReceiveBuffer(uws.us_socket_local_port(socket), options.receiveBufferBytes)
+  if (fault !== null) {
+    options.log.warn({ reason: fault }, 'a fast upload may take much memory: no receive buffer set')
+  }
   await anchor.hold(host, uws.us_socket_local_port(socket))
   let isListening = true
   const stopListening = () => {

@@ -58,8 +58,13 @@ t.test('and streams whose client leaves between any two tokens', async (t) => {
         `POST /tokens HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
       )
       await socket.head()
-      const tokens = random.int(0, 20)
-      for (let token = 0; token < tokens; token++) await socket.chunk()
+      // Tokens that come at once may be one chunk.
+      let tokens = random.int(0, 20)
+      while (tokens > 0) {
+        const chunk = await socket.chunk()
+        if (chunk === null || chunk === undefined) break
+        tokens -= chunk.toString().split('data:').length - 1
+      }
       socket.leave()
       await socket.closed
     }
