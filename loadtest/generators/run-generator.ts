@@ -11,6 +11,8 @@ export async function runGenerator<Result>(
   const program = join(import.meta.dirname, '..', `${name}.js`)
   const command = [process.execPath, program, JSON.stringify(load)]
   const output = await testbed.run(name, command, timeoutMs)
-  // A warning of Node's own may stand before it.
-  return JSON.parse(output.trim().split('\n').at(-1)!) as Result
+  // A warning of Node's own, on stderr, may stand before or behind it.
+  const result = output.split('\n').findLast((line) => line.startsWith('{'))
+  if (result === undefined) throw new Error(`${name} ended without a result: ${output}`)
+  return JSON.parse(result) as Result
 }
