@@ -131,7 +131,11 @@ export class Reply implements Gatherer {
 
   /** A small piece waits for the others of this turn: many streams at once would else be a frame a token. */
   #send(bytes: Uint8Array): void {
-    if (bytes.length > SMALL_BYTES || this.#gatheredBytes > MAX_GATHERED_BYTES) this.sendGathered()
+    // A server may take smaller messages than ours.
+    const maxBytes = Math.min(MAX_GATHERED_BYTES, this.#outbox.maxChunkBytes)
+    if (bytes.length > SMALL_BYTES || this.#gatheredBytes + bytes.length > maxBytes) {
+      this.sendGathered()
+    }
     if (bytes.length > SMALL_BYTES) return this.#outbox.sendBody(this.#id, bytes)
     if (this.#gatheredBytes === 0) this.#outbox.askBeforeFlush(this)
     this.#gathered.push(copyBytes(bytes))
