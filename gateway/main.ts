@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { GatewayConfig } from '../shared/config.js'
+import { CallError } from '../shared/errors.js'
 import { connectNats, type NatsBus } from '../shared/nats.js'
 import { Registry } from '../shared/registry.js'
 import { subjectsIn } from '../shared/subjects.js'
@@ -28,6 +29,8 @@ export interface Gateway {
 /** How often the end of the last call is looked for while draining. */
 const DRAIN_POLL_MS = 20
 
+const UNDEPLOYED = new CallError('not_found', 'The function has been undeployed.')
+
 /** Throws NatsUnreachable, RegistryUnavailable, PortTaken or UwsUnavailable: each one sentence. */
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
   const uws = await loadUws({ maxHeaderBytes: config.maxHeaderBytes })
@@ -42,10 +45,20 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
   try {
     const subjects = subjectsIn(config.namespace)
     const registry = await Registry.open(bus, subjects, { replicas: config.registryReplicas })
-    const functions = await Functions.watch(registry, log)
-    closers.push(() => functions.close())
-    const dispatcher = new Dispatcher({ ...config, bus, subjects, log })
+    const dispatcher = new Dispatcher({
+      ...config,
+      maxCallsPerPrincipal: config.maxCallsPerPrincipal ?? null,
+      bus,
+      subjects,
+      log,
+    })
     closers.push(() => dispatcher.close())
+    const functions = await Functions.watch(registry, log, (now, before) => {
+      for (const [name, { traffic }] of now) dispatcher.setTraffic(name, traffic)
+      for (const name of before.keys())
+        if (!now.has(name)) dispatcher.refuseWaiting(name, UNDEPLOYED)
+    })
+    closers.push(() => functions.close())
     logConnection(bus, log)
 
     let isDraining = false
@@ -54,7 +67,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
       {
         whyNotReady: () =>
           isDraining ? 'draining' : bus.isConnected ? null : 'the connection to NATS is lost',
-        fleet: () => fleetStatus(functions.manifests, dispatcher),
+        fleet: () => fleetStatus(functions.deployments, dispatcher),
       },
       config.adminHost,
       config.adminPort,

@@ -16,6 +16,7 @@ export interface AnnouncerOptions {
   /** Read anew for every announcement: it changes with the connection. */
   readonly runnerId: () => string
   readonly functionName: string
+  readonly version: string
   /** Read anew for every announcement. */
   readonly load: () => { readonly slots: number; readonly busyBy: Record<string, number> }
 }
@@ -37,7 +38,7 @@ export class Announcer {
   }
 
   announce(): void {
-    const { bus, subjects, runnerId, functionName, load } = this.#options
+    const { bus, subjects, runnerId, functionName, version, load } = this.#options
     const { slots, busyBy } = load()
     const id = runnerId()
     bus.publish(
@@ -46,6 +47,7 @@ export class Announcer {
         protocol: PROTOCOL_VERSION,
         runner: id,
         function: functionName,
+        version,
         state: this.#state,
         slots,
         busyBy,

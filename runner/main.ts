@@ -94,7 +94,8 @@ async function register(
   const registry = await Registry.open(bus, subjectsIn(config.namespace), {
     replicas: config.registryReplicas,
   })
-  if (await registry.put(manifest)) log.info({ routes: manifest.routes }, 'function registered')
+  if (await registry.put(manifest, config.version))
+    log.info({ routes: manifest.routes }, 'function registered')
 }
 
 async function serve(
@@ -139,6 +140,7 @@ async function serve(
     subjects,
     runnerId: () => server.runnerId,
     functionName: manifest.name,
+    version: config.version,
     load: () => ({ slots: server.healthySlots, busyBy: server.busyBy }),
   })
   void bus.closed.then(() => stop('nats closed'))

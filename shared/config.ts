@@ -3,7 +3,12 @@
 // reported at once, under the name that the user wrote.
 
 import { z } from 'zod'
-import { DEFAULT_MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from './manifest.js'
+import {
+  DEFAULT_MAX_MESSAGE_BYTES,
+  DEFAULT_VERSION,
+  FUNCTION_VERSION,
+  MAX_MESSAGE_BYTES,
+} from './manifest.js'
 import { TOKEN } from './subjects.js'
 
 // A variable is text; an empty one is no number, though JavaScript says that it is 0.
@@ -95,6 +100,22 @@ export const gatewaySettings = {
     .default(1_000)
     .describe('calls of one function that may wait for a slot'),
   queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
+  maxCalls: count
+    .default(20_000)
+    .describe('calls that this gateway has at once, waiting ones included'),
+  maxCallsPerPrincipal: count
+    .optional()
+    .describe('calls that one principal has at once, waiting ones included'),
+  retryBodyBytes: whole
+    .pipe(z.int().min(0))
+    .default(64 * 1024)
+    .describe('largest request body that is kept for another attempt when a runner is lost'),
+  priorityClaim: text
+    .default('callgate_priority')
+    .describe('claim that says which calls leave the queue first: -5 to 5'),
+  weightClaim: text
+    .default('callgate_weight')
+    .describe('claim that says how many calls a turn a principal has in the queue: 1 to 100'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
   receiveBufferBytes: bytes
     .pipe(z.int().max(480 * 1024))
@@ -114,6 +135,11 @@ export const gatewaySettings = {
 }
 
 export const runnerSettings = {
+  version: z
+    .string()
+    .regex(FUNCTION_VERSION, 'one word of letters, digits, - and _')
+    .default(DEFAULT_VERSION)
+    .describe('version of the function, where several are deployed at once'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
   cancelGraceMs: durationMs.default(5_000).describe('how long a cancelled call may take to settle'),
   drainMs: durationMs

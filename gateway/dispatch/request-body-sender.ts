@@ -11,12 +11,15 @@ import { WaitingBytes } from './waiting-bytes.js'
 const ROOMY_PAYLOAD_BYTES = INITIAL_BODY_CREDIT_BYTES + 128 * 1024
 
 export class RequestBodySender {
-  readonly #allowance = new Allowance(0)
+  readonly #replayBytes: number
+  #allowance = new Allowance(0)
   #outbox: Outbox | null = null
   #id = 0
-  /** Sent; dropped at the runner's first sign that it has the call. Within the initial credit. */
+  /** Sent. Until the runner is known to have the call that is within the initial credit. */
   #kept: Uint8Array[] = []
+  #keptBytes = 0
   #isKeeping = true
+  #isTaken = false
   /** What came before there was a runner: in its own memory, since most calls carry it in their CALL. */
   #first: Uint8Array | null
   /** Not covered by the credit yet. */
@@ -24,8 +27,17 @@ export class RequestBodySender {
   #hasEnded: boolean
   #isEndSent = false
 
-  /** @param body its beginning, which the caller must not change any more */
-  constructor(budget: CreditBudget, body: Uint8Array | null, hasMore: boolean) {
+  /**
+   * @param body its beginning, which the caller must not change any more
+   * @param replayBytes what is kept of a call that a runner has taken, in case that the runner is lost
+   */
+  constructor(
+    budget: CreditBudget,
+    body: Uint8Array | null,
+    hasMore: boolean,
+    replayBytes: number,
+  ) {
+    this.#replayBytes = replayBytes
     this.#waiting = new WaitingBytes(budget)
     this.#hasEnded = !hasMore
     this.#first = body !== null && body.length > 0 ? body : null
@@ -45,7 +57,8 @@ export class RequestBodySender {
     const hasRoom = outbox.maxPayloadBytes >= ROOMY_PAYLOAD_BYTES
     this.#outbox = outbox
     this.#id = id
-    this.#allowance.grant(INITIAL_BODY_CREDIT_BYTES - this.#allowance.bytes)
+    this.#allowance = new Allowance(INITIAL_BODY_CREDIT_BYTES)
+    this.#isTaken = false
     let first = this.#first
     this.#first = null
     if (first !== null && (!hasRoom || first.length > INITIAL_BODY_CREDIT_BYTES)) {
@@ -54,7 +67,7 @@ export class RequestBodySender {
     }
     if (first !== null) {
       this.#allowance.take(first.length)
-      this.#kept.push(first)
+      this.#keep(first)
     }
     this.#isEndSent = this.#hasEnded && this.#waiting.length === 0
     return { first, isWhole: this.#isEndSent }
@@ -65,6 +78,7 @@ export class RequestBodySender {
     this.#outbox = null
     this.#first = this.#kept.length <= 1 ? (this.#kept[0] ?? null) : Buffer.concat(this.#kept)
     this.#kept = []
+    this.#keptBytes = 0
   }
 
   /** `bytes` may be reused on return. False when some of them wait. */
@@ -96,10 +110,17 @@ export class RequestBodySender {
     return true
   }
 
+  /** The runner has the call. */
+  onTaken(): void {
+    this.#isTaken = true
+    if (this.#keptBytes > this.#replayBytes || this.#replayBytes === 0) this.dropKept()
+  }
+
   /** From here on another runner cannot be tried. */
   dropKept(): void {
     this.#isKeeping = false
     this.#kept = []
+    this.#keptBytes = 0
   }
 
   /** Nobody wants the rest. */
@@ -120,8 +141,14 @@ export class RequestBodySender {
     for (let at = 0; at < allowed; at += chunkBytes) {
       outbox.sendBody(this.#id, bytes.subarray(at, Math.min(at + chunkBytes, allowed)))
     }
-    if (this.#isKeeping && allowed > 0) this.#kept.push(copyBytes(bytes.subarray(0, allowed)))
+    if (this.#isKeeping && allowed > 0) this.#keep(copyBytes(bytes.subarray(0, allowed)))
     return allowed
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#kept.push(bytes)
+    this.#keptBytes += bytes.length
+    if (this.#isTaken && this.#keptBytes > this.#replayBytes) this.dropKept()
   }
 
   #sendEnd(): void {

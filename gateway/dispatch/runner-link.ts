@@ -3,11 +3,11 @@
 
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
-import type { CallError } from '../../shared/errors.js'
+import { CallError } from '../../shared/errors.js'
 import { FRAME, type Frame } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
-import type { RunnerLoad } from './pick-runner.js'
+import { hashOf, type RunnerLoad } from './pick-runner.js'
 
 export interface RunnerLinkOwner {
   /** An id that no invocation of this caller has had: a runner that was forgotten may come back. */
@@ -22,6 +22,8 @@ export interface RunnerLinkOwner {
 export class RunnerLink implements RunnerLoad {
   readonly id: string
   readonly functionName: string
+  readonly version: string
+  readonly idHash: number
   readonly outbox: Outbox
   readonly #owner: RunnerLinkOwner
   readonly #callerId: string
@@ -48,6 +50,8 @@ export class RunnerLink implements RunnerLoad {
     this.#callerId = callerId
     this.id = announcement.runner
     this.functionName = announcement.function
+    this.version = announcement.version
+    this.idHash = hashOf(announcement.runner)
     this.#announcement = announcement
     this.#lastHeardMs = nowMs
     this.onAnnouncement(announcement, nowMs)
@@ -152,16 +156,16 @@ export class RunnerLink implements RunnerLoad {
   onNoResponders(number: number): void {
     for (const invocation of [...this.#invocations.values()]) {
       if (invocation.messageNumber >= number) invocation.onNotTaken()
-      else invocation.onRunnerLost()
+      else invocation.onLost(runnerLost())
     }
   }
 
-  /** The runner is gone, or our connection, and nobody knows what has arrived. */
-  onLost(): void {
+  /** Our connection is gone, and nobody knows what has arrived. */
+  onLost(error: CallError): void {
     const invocations = [...this.#invocations.values()]
     for (const invocation of invocations) {
       this.#orphans.push(invocation.id)
-      invocation.onRunnerLost()
+      invocation.onLost(error)
     }
   }
 
@@ -226,4 +230,11 @@ export class RunnerLink implements RunnerLoad {
     if (invocation === undefined) this.outbox.send([FRAME.cancel, id, 'cancelled'])
     return invocation
   }
+}
+
+function runnerLost(): CallError {
+  return new CallError(
+    'runner_lost',
+    'The runner of this call was lost. Try again if that is safe for what it does.',
+  )
 }

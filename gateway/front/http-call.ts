@@ -19,24 +19,19 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
+import type { CallHeads, Route } from './call-head.js'
 import type { CallLog } from './call-log.js'
 import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { ResponseWriter, type WriterListener } from './response-writer.js'
 import type { Stallable, StallGuard } from './stall-guard.js'
-import { wirePrincipal } from './wire-principal.js'
 
 type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
 
-interface Route {
-  readonly target: RouteTarget
-  readonly params: Readonly<Record<string, string>>
-  readonly principal: Principal | null
-}
-
 export interface HttpCallOptions {
   readonly dispatcher: Dispatcher
+  readonly callHeads: CallHeads
   readonly log: CallLog
   readonly stalls: StallGuard
 }
@@ -50,6 +45,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #head: RequestHead
   readonly #callId: string
   readonly #dispatcher: Dispatcher
+  readonly #callHeads: CallHeads
   readonly #log: CallLog
   readonly #stalls: StallGuard
   readonly #writer: ResponseWriter
@@ -73,12 +69,13 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, log, stalls }: HttpCallOptions,
+    { dispatcher, callHeads, log, stalls }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
     this.#callId = callId
     this.#dispatcher = dispatcher
+    this.#callHeads = callHeads
     this.#log = log
     this.#stalls = stalls
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
@@ -229,25 +226,11 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #dispatch(): void {
     if (this.#state !== 'collecting') return
     this.#state = 'dispatched'
-    const { target, params, principal } = this.#route!
-    const head = this.#head
     const body =
       this.#collected.length <= 1 ? (this.#collected[0] ?? null) : Buffer.concat(this.#collected)
     this.#collected = []
     this.#invocation = this.#dispatcher.start(
-      {
-        functionName: target.functionName,
-        callId: this.#callId,
-        timeoutMs: target.timeoutMs,
-        firstByteMs: target.firstByteMs,
-        idleMs: target.idleMs,
-        method: head.method,
-        url: head.url,
-        params,
-        headers: head.headers,
-        principal: principal === null ? null : wirePrincipal(principal),
-        fairnessKey: principal?.subject ?? '',
-      },
+      this.#callHeads.of(this.#route!, this.#head, this.#head.method, this.#callId),
       body,
       !this.#isBodyWhole,
       this,

@@ -13,6 +13,7 @@ import type { Authenticator } from '../auth.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
 import { Admission } from './admission.js'
+import { CallHeads, type StandingClaims } from './call-head.js'
 import { CallIds } from './call-ids.js'
 import { CallLog } from './call-log.js'
 import { CorkAnchor } from './cork-anchor.js'
@@ -34,7 +35,7 @@ const MAX_ENGINE_BYTES = 2 ** 31 - 1
 const UNSERVED_METHODS = new Set(['TRACE', 'CONNECT', 'TRACK'])
 const SERVED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-export interface PublicServerOptions {
+export interface PublicServerOptions extends StandingClaims {
   readonly functions: Functions
   readonly authenticator: Authenticator
   readonly dispatcher: Dispatcher
@@ -113,6 +114,7 @@ class Front {
   readonly #anchor: CorkAnchor
   readonly #admission: Admission
   readonly #stalls = new StallGuard()
+  readonly #callHeads: CallHeads
   readonly #httpOptions: HttpCallOptions
   readonly #sockets = new Set<SocketCall>()
   readonly #callIds = new CallIds()
@@ -123,7 +125,13 @@ class Front {
     this.#anchor = anchor
     this.#admission = new Admission(options)
     const { dispatcher, log } = options
-    this.#httpOptions = { dispatcher, log: new CallLog(log), stalls: this.#stalls }
+    this.#callHeads = new CallHeads(options)
+    this.#httpOptions = {
+      dispatcher,
+      callHeads: this.#callHeads,
+      log: new CallLog(log),
+      stalls: this.#stalls,
+    }
   }
 
   onRequest(res: HttpResponse, req: HttpRequest): void {
@@ -156,6 +164,7 @@ class Front {
       this.#callIds.next(),
       {
         dispatcher,
+        callHeads: this.#callHeads,
         log,
         closesOnExpiry: socketExpiry === 'close',
         maxMessageBytes,

@@ -16,12 +16,12 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
+import type { CallHeads } from './call-head.js'
 import type { CorkAnchor } from './cork-anchor.js'
 import type { Handshake } from './handshake.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { ResponseWriter } from './response-writer.js'
-import { wirePrincipal } from './wire-principal.js'
 
 /**
  * Messages that may wait for the function, together with one of the largest size: with more, the next one
@@ -46,6 +46,7 @@ export interface SocketData {
 
 export interface SocketCallOptions {
   readonly dispatcher: Dispatcher
+  readonly callHeads: CallHeads
   readonly log: Logger
   /** Whether a connection ends with the token that opened it. */
   readonly closesOnExpiry: boolean
@@ -110,20 +111,9 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     this.#state = 'calling'
     this.#target = target
     this.#principal = principal
-    this.#invocation = this.#options.dispatcher.start(
-      {
-        functionName: target.functionName,
-        callId: this.#callId,
-        timeoutMs: target.timeoutMs,
-        firstByteMs: target.firstByteMs,
-        idleMs: target.idleMs,
-        method: 'WS',
-        url: this.#head.url,
-        params,
-        headers: this.#head.headers,
-        principal: principal === null ? null : wirePrincipal(principal),
-        fairnessKey: principal?.subject ?? '',
-      },
+    const { dispatcher, callHeads } = this.#options
+    this.#invocation = dispatcher.start(
+      callHeads.of({ target, params, principal }, this.#head, 'WS', this.#callId),
       null,
       false,
       this,

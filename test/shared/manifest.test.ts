@@ -14,12 +14,21 @@ const MANIFEST = {
   idleMs: null,
   pingMs: null,
   maxMessageBytes: 2 * 1024 * 1024,
+  idempotent: true,
+  maxAttempts: 2,
+  affinity: { header: 'x-session' },
 }
 
 t.test('a manifest is read from text as from a value', (t) => {
   t.same(readManifest(MANIFEST), MANIFEST)
   t.same(readManifest(JSON.stringify(MANIFEST)), MANIFEST)
   t.same(readManifest({ ...MANIFEST, auth: 'public', routes: [], timeoutMs: null }).auth, 'public')
+  t.end()
+})
+
+t.test('what a manifest of an earlier release does not say has its default', (t) => {
+  const { idempotent, maxAttempts, affinity, ...earlier } = MANIFEST
+  t.match(readManifest(earlier), { idempotent: false, maxAttempts: 3, affinity: null })
   t.end()
 })
 
@@ -56,6 +65,8 @@ const REFUSED: Record<string, unknown> = {
   'a fractional maxInputs': { ...MANIFEST, maxInputs: 1.5 },
   'a timeout of zero': { ...MANIFEST, timeoutMs: 0 },
   'a timeout beyond what a timer holds': { ...MANIFEST, timeoutMs: 2 ** 31 },
+  'affinity to two things at once': { ...MANIFEST, affinity: { header: 'a', claim: 'b' } },
+  'no attempt at all': { ...MANIFEST, maxAttempts: 0 },
   'no timeout at all': { ...MANIFEST, timeoutMs: undefined },
   'a negative body bound': { ...MANIFEST, maxBodyBytes: -1 },
   'no auth: nobody shall be let in by mistake': { ...MANIFEST, auth: undefined },

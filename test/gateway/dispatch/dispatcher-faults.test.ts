@@ -330,7 +330,7 @@ t.test('a lost connection ends what was sent and keeps what waits', async (t) =>
   proxy.cut()
   for (const { answer } of sent) {
     t.equal(await answer.over, 'error')
-    t.equal(answer.error?.code, 'runner_lost')
+    t.equal(answer.error?.code, 'transport_unavailable')
   }
   t.notOk(bus.isConnected)
   await new Promise((resolve) => setImmediate(resolve))
@@ -377,7 +377,7 @@ t.test('without a connection a call waits no longer than the queue allows', asyn
   await until(() => !bus.isConnected)
   const { answer } = call({ timeoutMs: 5_000 })
   t.equal(await answer.over, 'error')
-  t.equal(answer.error?.code, 'no_capacity')
+  t.equal(answer.error?.code, 'transport_unavailable')
 })
 
 t.test('after a loss, what was given up is cancelled over there', async (t) => {
@@ -422,7 +422,7 @@ t.test('a server that restarts is found again, and calls go on', async (t) => {
   await echo.next(FRAME.call)
   await first.stop()
   await sent.answer.over
-  t.equal(sent.answer.error?.code, 'runner_lost')
+  t.equal(sent.answer.error?.code, 'transport_unavailable')
   await startTestNats(t, { port: Number(new URL(first.url).port) })
   await until(() => bus.isConnected && !echo.connection.isClosed())
   await echo.connection.flush()
