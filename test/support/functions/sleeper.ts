@@ -14,7 +14,7 @@ export default defineFunction({
   name: 'sleeper',
   auth: 'public',
   maxInputs: Number(process.env.TEST_MAX_INPUTS ?? 1),
-  timeoutMs: 60_000,
+  timeoutMs: 600_000,
   run: async (input, { signal }) => {
     const { ms = 0, count, deaf } = input as Input
     if (deaf) await new Promise(() => {})
