@@ -1,6 +1,7 @@
 // The gateway: wiring only. NATS -> registry and dispatcher -> public port and admin port.
 //
-// Its life:  starting -> ready -> draining (takes no new connections, finishes its calls) -> closed.
+// Its life:  starting -> ready -> leaving (not ready, but listening, for `drainDelayMs`) -> draining (takes no
+// new connections, finishes its calls, for `drainMs` at most) -> closed.
 
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -22,11 +23,11 @@ export interface Gateway {
   /** `http://host:port` of the public port, with the port that was really taken. */
   readonly url: string
   readonly adminUrl: string
-  /** Finishes the calls that are in flight, for `drainMs` at most, and closes. Idempotent. */
+  /** Drains, breaks off what is left, and closes. Idempotent. */
   close(): Promise<void>
 }
 
-/** How often the end of the last call is looked for while draining. */
+/** How often the end of the last call is looked for. */
 const DRAIN_POLL_MS = 20
 
 const UNDEPLOYED = new CallError('not_found', 'The function has been undeployed.')
@@ -61,12 +62,12 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     closers.push(() => functions.close())
     logConnection(bus, log)
 
-    let isDraining = false
+    let isLeaving = false
     const admin = await serveAdmin(
       uws,
       {
         whyNotReady: () =>
-          isDraining ? 'draining' : bus.isConnected ? null : 'the connection to NATS is lost',
+          isLeaving ? 'draining' : bus.isConnected ? null : 'the connection to NATS is lost',
         fleet: () => fleetStatus(functions.deployments, dispatcher),
       },
       config.adminHost,
@@ -74,7 +75,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     )
     closers.push(() => admin.close())
     const front = { ...config, functions, authenticator, dispatcher, log }
-    const server = await servePublic(uws, front, config.host, config.port)
+    const server = await servePublic(uws, front)
     closers.push(() => server.close())
 
     const url = `http://${hostOf(config.host)}:${server.port}`
@@ -82,10 +83,15 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     log.info({ url, adminUrl, gateway: dispatcher.callerId }, 'gateway listening')
 
     const drain = async () => {
-      isDraining = true
+      isLeaving = true
+      log.info('gateway draining')
+      if (config.drainDelayMs > 0) await delay(config.drainDelayMs)
       server.drain()
       const untilMs = performance.now() + config.drainMs
-      while (dispatcher.inFlight > 0 && performance.now() < untilMs) await delay(DRAIN_POLL_MS)
+      while (dispatcher.inFlight > 0 || !server.isDrained) {
+        if (performance.now() > untilMs) break
+        await delay(DRAIN_POLL_MS)
+      }
       await closeAll()
       log.info('gateway closed')
     }

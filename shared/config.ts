@@ -33,6 +33,12 @@ const list = z.string().transform((text) =>
     .filter((item) => item !== ''),
 )
 const text = z.string().min(1)
+/** A flag without a value; true or false, 1 or 0 in the environment. */
+const toggle = z
+  .union([z.boolean(), z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] })], {
+    error: 'true or false',
+  })
+  .pipe(z.boolean())
 
 export const natsSettings = {
   natsUrl: text.default('nats://127.0.0.1:4222').describe('NATS servers, separated by commas'),
@@ -70,6 +76,9 @@ export const logSettings = {
 export const gatewaySettings = {
   host: text.default('0.0.0.0').describe('address of the public port'),
   port: port.default(8080).describe('public port; 0 picks a free one'),
+  sharePort: toggle
+    .default(false)
+    .describe('let other gateways on this machine listen on the public port, too'),
   adminHost: text.default('127.0.0.1').describe('address of the admin port'),
   adminPort: port.default(8081).describe('admin port; 0 picks a free one'),
   jwksFile: text
@@ -129,6 +138,10 @@ export const gatewaySettings = {
     .enum(['close', 'ignore'])
     .default('close')
     .describe('what happens to a WebSocket whose token expires: closed with 4401, or nothing'),
+  drainDelayMs: whole
+    .pipe(z.int().min(0).max(2_147_483_647))
+    .default(0)
+    .describe('how long /readyz says 503 on shutdown before the public port closes'),
   drainMs: durationMs
     .default(30_000)
     .describe('how long calls in flight may take to finish on shutdown'),

@@ -21,10 +21,11 @@ import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
 import type { CallHeads, Route } from './call-head.js'
 import type { CallLog } from './call-log.js'
+import type { Clients, OpenCall } from './clients.js'
 import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
-import { ResponseWriter, type WriterListener } from './response-writer.js'
+import { type AfterAnswer, ResponseWriter, type WriterListener } from './response-writer.js'
 import type { Stallable, StallGuard } from './stall-guard.js'
 
 type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
@@ -34,13 +35,14 @@ export interface HttpCallOptions {
   readonly callHeads: CallHeads
   readonly log: CallLog
   readonly stalls: StallGuard
+  readonly clients: Clients
 }
 
 const NOTHING = new Uint8Array(0)
 /** Pieces up to here are worth a copy to be written together. */
 const SMALL_BYTES = 16 * 1024
 
-export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable {
+export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable, OpenCall {
   readonly #res: HttpResponse
   readonly #head: RequestHead
   readonly #callId: string
@@ -48,6 +50,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #callHeads: CallHeads
   readonly #log: CallLog
   readonly #stalls: StallGuard
+  readonly #clients: Clients
   readonly #writer: ResponseWriter
   readonly #startedMs = performance.now()
   #state: CallState = 'deciding'
@@ -69,7 +72,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, callHeads, log, stalls }: HttpCallOptions,
+    { dispatcher, callHeads, log, stalls, clients }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
@@ -78,6 +81,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#callHeads = callHeads
     this.#log = log
     this.#stalls = stalls
+    this.#clients = clients
+    clients.calls.add(this)
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
     this.#isBodyWhole = head.framing === null
     res.onAborted(() => this.#onClientGone())
@@ -122,18 +127,19 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#resume()
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
-    this.#writer.whole(problem.status, problem.headers, problem.body, how.connection)
+    const connection = how.connection ?? this.#afterAnswer
+    this.#writer.whole(problem.status, problem.headers, problem.body, connection)
   }
 
   // ---- the answer ----------------------------------------------------------------------------------
 
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
     this.#resume()
-    this.#writer.whole(status, headers, body)
+    this.#writer.whole(status, headers, body, this.#afterAnswer)
   }
 
   onHead(status: number, headers: FlatHeaders): void {
-    this.#writer.begin(status, headers)
+    this.#writer.begin(status, headers, this.#afterAnswer)
     if (this.#writer.isDone) {
       // HEAD, or a status without a body: nobody wants what the function still has to say.
       this.#invocation?.cancel('succeeded')
@@ -173,7 +179,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#failureCode ??= error.code
     const problem = problemOf(error, this.#callId)
     if (!this.#writer.hasBegun) {
-      return this.#writer.whole(problem.status, problem.headers, problem.body)
+      return this.#writer.whole(problem.status, problem.headers, problem.body, this.#afterAnswer)
     }
     this.#events?.fail(problem)
     this.#writer.breakOff()
@@ -189,6 +195,20 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
 
   onDrain(): void {
     this.#resume()
+  }
+
+  /** The gateway leaves now: says so in an answer, or breaks it off. */
+  sendAway(error: CallError): void {
+    if (this.#state === 'deciding' || this.#state === 'collecting') return this.refuse(error)
+    if (this.#state !== 'dispatched') return
+    const invocation = this.#invocation!
+    if (invocation.isOver) this.onError(error)
+    else invocation.abort(error)
+  }
+
+  get #afterAnswer(): AfterAnswer {
+    if (!this.#clients.areLeaving) return 'keep'
+    return this.#isBodyWhole ? 'cut' : 'close'
   }
 
   #takeUnwritten(): readonly Uint8Array[] {
@@ -295,6 +315,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#collected = []
     this.#events?.stop()
     this.#stalls.delete(this)
+    this.#clients.calls.delete(this)
+    this.#clients.onQuiet()
     this.#log.write({
       callId: this.#callId,
       method: this.#head.method,
