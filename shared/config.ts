@@ -119,6 +119,10 @@ export const gatewaySettings = {
     .pipe(z.int().min(0))
     .default(64 * 1024)
     .describe('largest request body that is kept for another attempt when a runner is lost'),
+  idempotencyWindowMs: durationMs
+    .default(600_000)
+    .describe('how long the answer to a request with an Idempotency-Key is kept for the next one'),
+  idempotencyCacheBytes: bytes.default(16 * 1024 * 1024).describe('memory for such answers'),
   priorityClaim: text
     .default('callgate_priority')
     .describe('claim that says which calls leave the queue first: -5 to 5'),

@@ -16,7 +16,6 @@ import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.
 import type { Principal } from '../auth.js'
 import type { AnswerHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
-import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
 import type { CallHeads, Route } from './call-head.js'
@@ -26,6 +25,7 @@ import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { type AfterAnswer, ResponseWriter, type WriterListener } from './response-writer.js'
+import type { CallHandle, SharedAnswers } from './shared-answers.js'
 import type { Stallable, StallGuard } from './stall-guard.js'
 
 type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
@@ -33,12 +33,15 @@ type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
 export interface HttpCallOptions {
   readonly dispatcher: Dispatcher
   readonly callHeads: CallHeads
+  readonly sharedAnswers: SharedAnswers
   readonly log: CallLog
   readonly stalls: StallGuard
   readonly clients: Clients
 }
 
 const NOTHING = new Uint8Array(0)
+/** The others may be sent twice anyway. */
+const KEYED_METHODS = new Set(['POST', 'PATCH'])
 /** Pieces up to here are worth a copy to be written together. */
 const SMALL_BYTES = 16 * 1024
 
@@ -48,6 +51,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #callId: string
   readonly #dispatcher: Dispatcher
   readonly #callHeads: CallHeads
+  readonly #sharedAnswers: SharedAnswers
   readonly #log: CallLog
   readonly #stalls: StallGuard
   readonly #clients: Clients
@@ -55,7 +59,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #startedMs = performance.now()
   #state: CallState = 'deciding'
   #route: Route | null = null
-  #invocation: Invocation | null = null
+  #invocation: CallHandle | null = null
   #failureCode: string | undefined
   #events: EventStream | null = null
   /** Pieces of the answer's body out of one message from the runner. */
@@ -72,13 +76,14 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, callHeads, log, stalls, clients }: HttpCallOptions,
+    { dispatcher, callHeads, sharedAnswers, log, stalls, clients }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
     this.#callId = callId
     this.#dispatcher = dispatcher
     this.#callHeads = callHeads
+    this.#sharedAnswers = sharedAnswers
     this.#log = log
     this.#stalls = stalls
     this.#clients = clients
@@ -249,12 +254,12 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     const body =
       this.#collected.length <= 1 ? (this.#collected[0] ?? null) : Buffer.concat(this.#collected)
     this.#collected = []
-    this.#invocation = this.#dispatcher.start(
-      this.#callHeads.of(this.#route!, this.#head, this.#head.method, this.#callId),
-      body,
-      !this.#isBodyWhole,
-      this,
-    )
+    const { method, idempotencyKey } = this.#head
+    const head = this.#callHeads.of(this.#route!, this.#head, method, this.#callId)
+    this.#invocation =
+      idempotencyKey === null || !KEYED_METHODS.has(method)
+        ? this.#dispatcher.start(head, body, !this.#isBodyWhole, this)
+        : this.#sharedAnswers.start(idempotencyKey, head, body, !this.#isBodyWhole, this)
     this.#resume()
     if (!this.#isBodyWhole) this.#stalls.add(this)
   }

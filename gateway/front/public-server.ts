@@ -16,6 +16,7 @@ import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall, type HttpCallOptions } from './http-call.js'
 import { PublicPort, type PublicPortOptions } from './public-port.js'
 import { readHead } from './request-head.js'
+import { SharedAnswers, type SharedAnswersOptions } from './shared-answers.js'
 import { SocketCall, type SocketData } from './socket-call.js'
 import { StallGuard } from './stall-guard.js'
 import type { Uws } from './uws.js'
@@ -29,7 +30,10 @@ const MAX_ENGINE_BYTES = 2 ** 31 - 1
 const UNSERVED_METHODS = new Set(['TRACE', 'CONNECT', 'TRACK'])
 const SERVED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-export interface PublicServerOptions extends PublicPortOptions, StandingClaims {
+export interface PublicServerOptions
+  extends PublicPortOptions,
+    StandingClaims,
+    SharedAnswersOptions {
   readonly functions: Functions
   readonly authenticator: Authenticator
   readonly dispatcher: Dispatcher
@@ -119,6 +123,7 @@ class Front {
     this.#httpOptions = {
       dispatcher,
       callHeads: this.#callHeads,
+      sharedAnswers: new SharedAnswers(options),
       log: new CallLog(log),
       stalls: this.#stalls,
       clients: this.clients,
