@@ -117,9 +117,9 @@ export class System {
   }
 
   /** A token that was never used before, so that the gateway has to verify it. */
-  token({ scope, ttl = '1h', subject = 'ann' }: TokenOptions = {}): Promise<string> {
+  token({ scope, ttl = '1h', subject = 'ann', claims }: TokenOptions = {}): Promise<string> {
     // The subject of each token differs in nothing but the text of the token: `jti` would do as well.
-    return this.#key.sign({ subject, scope, ttl, audience: `test-${this.#tokens++}` })
+    return this.#key.sign({ subject, scope, ttl, claims, audience: `test-${this.#tokens++}` })
   }
 
   /** `fetch` from the gateway, with a token that is good for every function unless one is given. */
@@ -268,6 +268,7 @@ export interface TokenOptions {
   scope?: string
   ttl?: string
   subject?: string
+  claims?: Record<string, unknown>
 }
 
 /** A body of unknown length. */
