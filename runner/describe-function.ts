@@ -1,6 +1,7 @@
 // A function's declaration -> its manifest, with the defaults filled in and every fault named.
 
 import {
+  DEFAULT_LOAD_TIMEOUT_MS,
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_PING_MS,
   DEFAULT_RUN_MAX_BODY_BYTES,
@@ -43,6 +44,7 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
       definition.maxBodyBytes,
       form === 'run' ? DEFAULT_RUN_MAX_BODY_BYTES : null,
     ),
+    loadTimeoutMs: limit(definition.loadTimeoutMs, DEFAULT_LOAD_TIMEOUT_MS),
   })
 }
 

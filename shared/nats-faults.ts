@@ -1,8 +1,6 @@
 // What a NATS server complains of, as sentences that say what to change. Pure, but for what it remembers
 // of complaints that were told already: a permission that is missing is missed with every message.
 
-import { errors } from '@nats-io/transport-node'
-
 export interface NatsFault {
   readonly sentence: string
   /** Two faults of one key are mended by one change. */
@@ -10,7 +8,7 @@ export interface NatsFault {
 }
 
 export function natsFault(error: Error): NatsFault {
-  if (error instanceof errors.PermissionViolationError) {
+  if (isPermissionViolation(error)) {
     const { operation, subject } = error
     const verb = operation === 'publish' ? 'publish on' : 'subscribe to'
     const pattern = wildcardOf(subject)
@@ -22,6 +20,14 @@ export function natsFault(error: Error): NatsFault {
   const known = ADVICE.find(({ says }) => says.test(error.message))
   const advice = known?.advice ?? 'The log of nats-server may say more.'
   return { key: error.message, sentence: `NATS complains: ${lowerFirst(error.message)}. ${advice}` }
+}
+
+/** By its name: the client library enters through `nats.ts` only. */
+function isPermissionViolation(error: Error): error is Error & {
+  readonly operation: 'publish' | 'subscription'
+  readonly subject: string
+} {
+  return error.name === 'PermissionViolationError'
 }
 
 const ADVICE: readonly { readonly says: RegExp; readonly advice: string }[] = [

@@ -15,10 +15,11 @@ import type { AnswerHandler, CallHead } from './answer-handler.js'
 import { Counters, type CounterValues } from './counters.js'
 import { Fleet } from './fleet.js'
 import { Invocation, type InvocationOwner } from './invocation.js'
+import { type LoadFailure, loadError } from './load-failures.js'
 import { pickRunner } from './pick-runner.js'
 import { FairQueue } from './queue.js'
 import { openReplyInbox } from './reply-inbox.js'
-import type { RunnerLink } from './runner-link.js'
+import type { RunnerLink, RunnerState } from './runner-link.js'
 
 export interface DispatcherOptions {
   readonly bus: Bus
@@ -46,11 +47,15 @@ export interface FunctionStatus {
   readonly queued: number
   readonly counters: CounterValues
   readonly runners: readonly RunnerStatus[]
+  /** Of the last `load` that failed, until a runner becomes ready. */
+  readonly loadFailure: LoadFailure | null
 }
 
 export interface RunnerStatus {
   readonly id: string
-  readonly state: 'ready' | 'draining' | 'gone' | 'silent'
+  readonly state: RunnerState
+  /** Why it is isolated. */
+  readonly reason: string | null
   readonly slots: number
   /** Calls of this caller. */
   readonly inFlight: number
@@ -63,6 +68,8 @@ export interface RunnerStatus {
 
 export class Dispatcher {
   readonly callerId = newPeerId()
+  /** Resolves when the runners that there are have been heard of, soon in any case. */
+  readonly rollCall: Promise<void>
   readonly budget: CreditBudget
   readonly #options: DispatcherOptions
   readonly #mailroom: Mailroom
@@ -92,13 +99,10 @@ export class Dispatcher {
         onHandlerError: (runner, error) =>
           options.log.error({ runner: runner.id, err: error }, 'handling a frame failed'),
         onSlot: (runner) => this.#serveQueue(runner.functionName),
-        onBrokenMessage: (runner, error) =>
-          options.log.error(
-            { runner: runner.id, function: runner.functionName, err: error },
-            error.message,
-          ),
+        onLoadFailed: (functionName) => this.#refuseQueue(functionName),
       },
     })
+    this.rollCall = this.#fleet.rollCall()
     this.#stops = [
       openReplyInbox(bus, subjects, this.callerId, this.#fleet),
       bus.onConnection((isConnected) => this.#onConnection(isConnected)),
@@ -119,7 +123,9 @@ export class Dispatcher {
     const invocation = new Invocation(this.#owner, head, body, hasMore, handler, desk.counters)
     // Never past the ones that wait already, even when a slot has just become free.
     const runner = desk.queue.length === 0 ? this.#pick(head.functionName, desk) : undefined
+    const failure = runner === undefined ? this.#fleet.whyNoneLoads(head.functionName) : null
     if (runner !== undefined) runner.take(invocation)
+    else if (failure !== null) invocation.reject(loadError(failure))
     else if (desk.queue.length >= this.#options.maxQueued) {
       invocation.reject(
         new CallError(
@@ -142,6 +148,7 @@ export class Dispatcher {
       queued: desk?.queue.length ?? 0,
       counters: (desk?.counters ?? new Counters()).values,
       runners: this.#fleet.runnersOf(functionName).map(statusOf),
+      loadFailure: this.#fleet.loadFailures.of(functionName),
     }
   }
 
@@ -202,6 +209,17 @@ export class Dispatcher {
     }
   }
 
+  /** No runner of this function will be ready soon: better to say so than to let its calls wait. */
+  #refuseQueue(functionName: string): void {
+    const failure = this.#fleet.whyNoneLoads(functionName)
+    const desk = this.#desks.get(functionName)
+    if (failure === null || desk === undefined) return
+    for (let next = desk.queue.shift(); next !== undefined; next = desk.queue.shift()) {
+      this.#stopWaiting(desk, next)
+      next.reject(loadError(failure))
+    }
+  }
+
   #enqueue(desk: Desk, invocation: Invocation): void {
     desk.queue.push(invocation, invocation.head.fairnessKey)
     this.#startWaiting(desk, invocation)
@@ -246,6 +264,8 @@ export class Dispatcher {
     const desk = this.#desk(functionName)
     const runner = this.#pick(functionName, desk)
     if (runner !== undefined) return runner.take(invocation)
+    const failure = this.#fleet.whyNoneLoads(functionName)
+    if (failure !== null) return invocation.reject(loadError(failure))
     desk.queue.pushBack(invocation)
     this.#startWaiting(desk, invocation)
   }
@@ -263,10 +283,11 @@ export class Dispatcher {
 }
 
 function statusOf(runner: RunnerLink): RunnerStatus {
-  const { state, host, pid, startedAt } = runner.announcement
+  const { host, pid, startedAt } = runner.announcement
   return {
     id: runner.id,
-    state: runner.isStale ? 'silent' : state,
+    state: runner.state,
+    reason: runner.isolationReason,
     slots: runner.slots,
     inFlight: runner.inFlight,
     othersBusy: runner.othersBusy,

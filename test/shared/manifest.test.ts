@@ -14,12 +14,20 @@ const MANIFEST = {
   idleMs: null,
   pingMs: null,
   maxMessageBytes: 2 * 1024 * 1024,
+  loadTimeoutMs: 600_000,
 }
 
 t.test('a manifest is read from text as from a value', (t) => {
   t.same(readManifest(MANIFEST), MANIFEST)
   t.same(readManifest(JSON.stringify(MANIFEST)), MANIFEST)
   t.same(readManifest({ ...MANIFEST, auth: 'public', routes: [], timeoutMs: null }).auth, 'public')
+  t.end()
+})
+
+t.test('a manifest of before `loadTimeoutMs` gets its default', (t) => {
+  const { loadTimeoutMs: _, ...older } = MANIFEST
+  t.same(readManifest(older), MANIFEST)
+  t.equal(readManifest({ ...MANIFEST, loadTimeoutMs: null }).loadTimeoutMs, null)
   t.end()
 })
 

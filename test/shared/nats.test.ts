@@ -312,7 +312,10 @@ t.test('what the server forbids is logged once, with the permission that is miss
     'authorization { default_permissions: { publish: "a", subscribe: "a" }, users: [ { user: u, password: p } ] }',
   )
   const lines: string[] = []
-  const log = { error: (line: string) => void lines.push(line), warn: () => {} } as unknown as Logger
+  const log = {
+    error: (line: string) => void lines.push(line),
+    warn: () => {},
+  } as unknown as Logger
   const settings = { natsUrl, natsUser: 'u', natsPassword: 'p' }
   const bus = await connectNats(readConfig(natsSettings, settings, {}), 'test', log)
   t.teardown(() => bus.connection.close())

@@ -253,6 +253,7 @@ function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
     idleMs: null,
     pingMs: null,
     maxMessageBytes: 2 * 1024 * 1024,
+    loadTimeoutMs: 600_000,
     ...changes,
   }
 }
