@@ -48,6 +48,11 @@ export class RequestBodySender {
     return this.#isKeeping
   }
 
+  /** Whether the runner has all of it: then it is not the client that keeps the call waiting. */
+  get isSent(): boolean {
+    return this.#isEndSent
+  }
+
   /**
    * A runner is there. Returns what goes into the CALL itself, and whether that is all.
    * `sendWaiting` follows, once the CALL has been sent.

@@ -15,7 +15,8 @@ import { type Gateway, startGateway } from '../../gateway/main.js'
 import type { DefinedFunction } from '../../runner/define-function.js'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
-import { type Runner, startRunner } from '../../runner/main.js'
+import type { Runner } from '../../runner/lifecycle.js'
+import { startRunner } from '../../runner/main.js'
 import {
   type GatewayConfig,
   gatewaySettings,
@@ -224,6 +225,7 @@ export class System {
       },
     })
     this.#t.teardown(() => runner.stop())
+    await runner.load()
     await this.until(runner.manifest.name, (state) => isReady(state, runner.runnerId))
     return runner
   }
