@@ -40,7 +40,7 @@ await system.serve(
   }),
 )
 
-const IDLE_MS = 1_500
+const IDLE_MS = 2_500
 let stalledReason: unknown
 await system.serve(
   defineFunction({
@@ -241,7 +241,7 @@ t.test('in any other form it breaks off without a word', async (t) => {
 })
 
 t.test('pauses below the limit add up to no time-out', async (t) => {
-  const pauses = Array(5).fill(IDLE_MS * 0.3)
+  const pauses = Array(5).fill(IDLE_MS * 0.25)
   const response = await system.post('/idle', { pauses })
   t.equal((await response.text()).split('\n\n').length, pauses.length + 1)
 })
