@@ -349,5 +349,6 @@ const DIED_LOADING: FailureReason = {
 }
 
 function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+  // No reason for a process to stay.
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
 }

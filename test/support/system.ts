@@ -49,6 +49,8 @@ export interface ChildRunner {
   /** Every id that it has been ready with; a new one each time it was started again. */
   readonly runnerIds: string[]
   readonly failures: string[]
+  /** The pause after each failure; null where it is not tried again. */
+  readonly pausesMs: (number | null)[]
 }
 
 const definitions = new Map<string, DefinedFunction>()
@@ -236,33 +238,51 @@ export class System {
     file: string,
     environment: Record<string, string> = {},
   ): Promise<ChildRunner> {
+    const child = this.startChild(file, environment)
+    await this.until(name, (state) => state.runners.some(({ id }) => child.runnerIds.includes(id)))
+    return child
+  }
+
+  /** Like `serveInChild`, but waits for nothing. */
+  startChild(
+    file: string,
+    environment: Record<string, string> = {},
+    { retryFailedLoad = false }: { retryFailedLoad?: boolean } = {},
+  ): ChildRunner {
     const runnerIds: string[] = []
     const failures: string[] = []
-    const source = new RunnerSource({
-      killAfterMs: 1_000,
-      environment: {
-        ...process.env,
-        CALLGATE_NATS_URL: this.nats.url,
-        CALLGATE_LOG_LEVEL: 'silent',
-        CALLGATE_DRAIN_MS: '100',
-        CALLGATE_CANCEL_GRACE_MS: String(PATIENT_GRACE_MS),
-        ...environment,
-      },
-    })
+    const pausesMs: (number | null)[] = []
     const runner = new RunnerProcess({
       file,
       register: true,
-      retryFailedLoad: false,
-      source,
+      retryFailedLoad,
+      source: new RunnerSource({
+        killAfterMs: 1_000,
+        environment: this.runnerEnvironment(environment),
+      }),
       events: {
         onReady: ({ runnerId }) => void runnerIds.push(runnerId),
-        onFailed: (message) => void failures.push(message),
+        onFailed: (message, retryInMs) => {
+          failures.push(message)
+          pausesMs.push(retryInMs)
+        },
       },
     })
     this.#t.teardown(() => runner.stop())
     runner.start()
-    await this.until(name, (state) => state.runners.some(({ id }) => runnerIds.includes(id)))
-    return { process: runner, runnerIds, failures }
+    return { process: runner, runnerIds, failures, pausesMs }
+  }
+
+  /** For a runner in a process of its own. */
+  runnerEnvironment(environment: Record<string, string> = {}): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      CALLGATE_NATS_URL: this.nats.url,
+      CALLGATE_LOG_LEVEL: 'silent',
+      CALLGATE_DRAIN_MS: '100',
+      CALLGATE_CANCEL_GRACE_MS: String(PATIENT_GRACE_MS),
+      ...environment,
+    }
   }
 }
 
