@@ -137,8 +137,9 @@ export class Dispatcher {
 
   /** How the calls of a function are shared out among its versions; null: by load. */
   setTraffic(functionName: string, traffic: Traffic | null): void {
+    const known = this.#desks.get(functionName)?.traffic ?? null
+    if (JSON.stringify(known) === JSON.stringify(traffic)) return
     const desk = this.#desk(functionName)
-    if (JSON.stringify(desk.traffic) === JSON.stringify(traffic)) return
     desk.traffic = traffic
     this.#serve(desk)
   }
