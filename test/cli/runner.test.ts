@@ -25,7 +25,7 @@ t.test('callgate runner', async (t) => {
   const { url } = await startTestNats(t)
   const folder = folderWith(t, { 'first.ts': PID, 'second.js': PID })
   const options = { cwd: folder, env: { CALLGATE_NATS_URL: url } }
-  const client = await connect({ natsUrl: url })
+  const client = await connect({ natsUrl: url, queueWaitMs: 600_000 })
   t.teardown(() => client.close())
   const config = readConfig(natsSettings, { natsUrl: url }, {})
   const names = () =>
