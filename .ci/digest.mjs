@@ -84,6 +84,5 @@ function lastOf(lines) {
 function shortened(digest) {
   const more = digest.length - MAX_LINES
   const kept = more > 0 ? [...digest.slice(0, MAX_LINES - 1), `... ${more + 1} more lines`] : digest
-  // Some records of a run end with the first line that has this word in it.
-  return kept.map((line) => line.slice(0, MAX_COLUMNS).replaceAll(/failed/gi, 'f*iled'))
+  return kept.map((line) => line.slice(0, MAX_COLUMNS))
 }

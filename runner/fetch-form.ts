@@ -101,12 +101,14 @@ function urlOf(context: RunnerCallContext<unknown>): string {
 function flatten(headers: Headers): string[] {
   const flat: string[] = []
   for (const [name, value] of headers) if (!HOP_BY_HOP.has(name)) flat.push(name, value)
+  // A proxy that gathers an event stream would give it to the client at its end.
+  const isEventStream = headers.get('content-type')?.startsWith('text/event-stream')
+  if (isEventStream && !headers.has('x-accel-buffering')) flat.push('x-accel-buffering', 'no')
   return flat
 }
 
-function without(headers: string[], name: string): string[] {
-  const at = headers.indexOf(name)
-  return at === -1 || at % 2 !== 0 ? headers : headers.toSpliced(at, 2)
+function without(headers: readonly string[], name: string): string[] {
+  return headers.filter((_, index) => headers[index - (index % 2)] !== name)
 }
 
 function asBytes(chunk: unknown): Uint8Array {

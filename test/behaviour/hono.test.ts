@@ -19,6 +19,8 @@ const NOT_OF_THE_APPLICATION = [
   'keep-alive',
   'transfer-encoding',
   'x-call-id',
+  // Of event streams: see the tests behind nginx.
+  'x-accel-buffering',
 ]
 const PIECE_BYTES = 100_000
 
