@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { functionFile, type System } from './system.js'
+import { type FunctionState, functionFile, type System } from './system.js'
 
+/** A process starts within a second, unless the machine has much else to do. */
+const START_MS = 60_000
 const MAIN = fileURLToPath(new URL('../../runner/main.js', import.meta.url))
 
 export interface LoneRunner {
@@ -87,7 +89,7 @@ async function hasState(
   { pid }: LoneRunner,
   state: string,
 ): Promise<void> {
-  await system.until(name, ({ runners }) =>
-    runners.some((runner) => runner.pid === pid && runner.state === state),
-  )
+  const isThere = ({ runners }: FunctionState) =>
+    runners.some((runner) => runner.pid === pid && runner.state === state)
+  await system.until(name, isThere, START_MS)
 }
