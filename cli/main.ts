@@ -10,6 +10,7 @@ import { devCommand } from './commands/dev.js'
 import { gatewayCommand } from './commands/gateway.js'
 import { runnerCommand } from './commands/runner.js'
 import { tokenCommand } from './commands/token.js'
+import { promoteCommand, rollbackCommand, trafficCommand } from './commands/traffic.js'
 import { undeployCommand } from './commands/undeploy.js'
 import { EXIT_USAGE, reportFailure } from './failure.js'
 
@@ -18,6 +19,8 @@ const { version } = createRequire(import.meta.url)('callgate/package.json') as {
 const program = new Command('callgate')
   .description('Web requests become function calls on GPUs you own.')
   .version(version)
+  // `--version` behind a command is that command's own.
+  .enablePositionalOptions()
   .addHelpText(
     'after',
     `
@@ -29,6 +32,9 @@ option wins. Exit status: 0 done, 1 failed, 2 the command line or the configurat
   .addCommand(runnerCommand())
   .addCommand(deployCommand())
   .addCommand(undeployCommand())
+  .addCommand(trafficCommand())
+  .addCommand(promoteCommand())
+  .addCommand(rollbackCommand())
   .addCommand(callCommand())
   .addCommand(tokenCommand())
 for (const command of [program, ...program.commands]) command.exitOverride()

@@ -7,16 +7,19 @@ import { flagName, variableName } from '../shared/config.js'
 type Settings = Record<string, z.ZodType>
 
 /**
- * Adds `--nats-url <value>` for `natsUrl` and so on; values stay text, `readConfig` reads them.
+ * Adds `--nats-url <value>` for `natsUrl` and so on; values stay text, `readConfig` reads them. What is
+ * true or false is a flag without a value.
  * @param heading under which `--help` lists them
  */
 export function addSettings(command: Command, heading: string, settings: Settings): Command {
   for (const [name, schema] of Object.entries(settings)) {
-    const flag = `--${flagName(name)} <${placeholder(schema)}>`
-    const option = new Option(flag, `${schema.description ?? ''} (${variableName(name)})`)
+    const option = new Option(
+      flagOf(name, schema),
+      `${schema.description ?? ''} (${variableName(name)})`,
+    )
     const value = defaultOf(schema)
     // Shown only: the schema fills it in, after the environment has been asked.
-    if (value !== undefined) option.description += ` (default: ${String(value)})`
+    if (value !== undefined && value !== false) option.description += ` (default: ${String(value)})`
     command.addOption(option.helpGroup(heading))
   }
   return command
@@ -35,11 +38,21 @@ function defaultOf(schema: z.ZodType): unknown {
   return schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined
 }
 
-function placeholder(schema: z.core.$ZodType): string {
+function flagOf(name: string, schema: z.ZodType): string {
+  const value = valueTypeOf(schema)
+  const flag = `--${flagName(name)}`
+  return value instanceof z.ZodBoolean ? flag : `${flag} <${placeholder(value)}>`
+}
+
+/** What is left of a setting when it has been read. */
+function valueTypeOf(schema: z.core.$ZodType): z.core.$ZodType {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) {
-    return placeholder(schema.unwrap())
+    return valueTypeOf(schema.unwrap())
   }
-  if (schema instanceof z.ZodPipe) return placeholder(schema.out)
+  return schema instanceof z.ZodPipe ? valueTypeOf(schema.out) : schema
+}
+
+function placeholder(schema: z.core.$ZodType): string {
   if (schema instanceof z.ZodEnum) return schema.options.join('|')
   return schema instanceof z.ZodNumber ? 'number' : 'value'
 }

@@ -4,10 +4,11 @@
 
 import pino, { type Logger } from 'pino'
 import { Dispatcher } from '../gateway/dispatch/dispatcher.js'
+import { hashOf } from '../gateway/dispatch/pick-runner.js'
 import { encodeValue } from '../shared/codec.js'
 import { type NatsConfig, natsSettings, readConfig } from '../shared/config.js'
 import { CallError } from '../shared/errors.js'
-import { FUNCTION_NAME } from '../shared/manifest.js'
+import { DEFAULT_MAX_ATTEMPTS, FUNCTION_NAME } from '../shared/manifest.js'
 import { connectNats, type NatsBus } from '../shared/nats.js'
 import { newPeerId, subjectsIn } from '../shared/subjects.js'
 import { Answer } from './answer.js'
@@ -34,6 +35,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** Total time of the call in milliseconds, once a runner has it. Default: none but the function's own. */
   readonly timeoutMs?: number | undefined
+  /** The call may run again, on another runner, when its own is lost before it has answered. */
+  readonly idempotent?: boolean | undefined
+  /** Calls with one key go to one runner, while it lives and has a free slot. */
+  readonly affinityKey?: string | undefined
 }
 
 /**
@@ -58,6 +63,9 @@ export async function connect(options: ConnectOptions = {}): Promise<Client> {
     creditBytes: options.creditBytes ?? 32 * 1024 * 1024,
     maxQueued: 100_000,
     queueWaitMs: options.queueWaitMs ?? 30_000,
+    retryBodyBytes: 64 * 1024,
+    maxCalls: Number.POSITIVE_INFINITY,
+    maxCallsPerPrincipal: null,
   })
   return new Client(bus, dispatcher)
 }
@@ -105,7 +113,8 @@ export class Client {
     await this.#bus.close()
   }
 
-  #start(functionName: string, input: unknown, { signal, timeoutMs }: CallOptions): Answer {
+  #start(functionName: string, input: unknown, options: CallOptions): Answer {
+    const { signal, timeoutMs, idempotent, affinityKey } = options
     const answer = new Answer(signal, (over) => this.#answers.delete(over))
     if (this.#isClosed) answer.fail(CLOSED)
     else if (!FUNCTION_NAME.test(functionName)) answer.fail(noSuchFunction(functionName))
@@ -124,6 +133,11 @@ export class Client {
         headers: input === undefined ? [...ACCEPT] : [...ACCEPT, ...CONTENT_TYPE],
         principal: null,
         fairnessKey: '',
+        weight: 1,
+        priority: 0,
+        affinityHash: affinityKey === undefined ? null : hashOf(affinityKey),
+        isIdempotent: idempotent ?? false,
+        maxAttempts: DEFAULT_MAX_ATTEMPTS,
       },
       input === undefined ? null : encodeValue(input),
       false,

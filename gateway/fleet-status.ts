@@ -1,6 +1,6 @@
 // What /fleet answers: functions with their routes, runners, slots, queue and counters.
 
-import type { Manifest } from '../shared/manifest.js'
+import type { Deployment } from '../shared/deployment.js'
 import type { Dispatcher, FunctionStatus } from './dispatch/dispatcher.js'
 
 export interface FleetStatus {
@@ -9,16 +9,18 @@ export interface FleetStatus {
     /** False for a function that has runners or was called, but is not in the registry. */
     readonly isRegistered: boolean
     readonly routes: readonly string[]
+    /** In the registry. */
+    readonly versions: readonly string[]
     readonly slots: number
     readonly freeSlots: number
   })[]
 }
 
 export function fleetStatus(
-  manifests: ReadonlyMap<string, Manifest>,
+  deployments: ReadonlyMap<string, Deployment>,
   dispatcher: Dispatcher,
 ): FleetStatus {
-  const names = new Set([...manifests.keys(), ...dispatcher.functionNames])
+  const names = new Set([...deployments.keys(), ...dispatcher.functionNames])
   return {
     gateway: dispatcher.callerId,
     functions: [...names].sort().map((name) => {
@@ -28,8 +30,9 @@ export function fleetStatus(
       const busy = ready.reduce((sum, runner) => sum + runner.inFlight + runner.othersBusy, 0)
       return {
         ...status,
-        isRegistered: manifests.has(name),
-        routes: manifests.get(name)?.routes ?? [],
+        isRegistered: deployments.has(name),
+        routes: deployments.get(name)?.manifest.routes ?? [],
+        versions: [...(deployments.get(name)?.versions.keys() ?? [])].sort(),
         slots,
         freeSlots: Math.max(0, slots - busy),
       }

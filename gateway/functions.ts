@@ -2,6 +2,7 @@
 // A deploy swaps the whole table between two requests.
 
 import type { Logger } from 'pino'
+import type { Deployment } from '../shared/deployment.js'
 import type { Manifest } from '../shared/manifest.js'
 import type { Registry } from '../shared/registry.js'
 import { parseRoute } from '../shared/route-pattern.js'
@@ -19,33 +20,48 @@ export interface RouteTarget {
   readonly pingMs: number | null
   readonly maxBodyBytes: number | null
   readonly maxMessageBytes: number
+  readonly isIdempotent: boolean
+  readonly maxAttempts: number
+  readonly affinity: Manifest['affinity']
 }
+
+/** Told of every change of the registry, after the routes have changed. */
+export type DeploymentsListener = (
+  now: ReadonlyMap<string, Deployment>,
+  before: ReadonlyMap<string, Deployment>,
+) => void
 
 const RETRY_MS = 1_000
 
 export class Functions {
   readonly #registry: Registry
   readonly #log: Logger
-  #manifests: ReadonlyMap<string, Manifest> = new Map()
+  readonly #onDeployed: DeploymentsListener
+  #deployments: ReadonlyMap<string, Deployment> = new Map()
   #table: RouteTable<RouteTarget> = RouteTable.build<RouteTarget>([])
   #stop: () => void = () => {}
   #retry: NodeJS.Timeout | null = null
   #isClosed = false
 
-  private constructor(registry: Registry, log: Logger) {
+  private constructor(registry: Registry, log: Logger, onDeployed: DeploymentsListener) {
     this.#registry = registry
+    this.#onDeployed = onDeployed
     this.#log = log
   }
 
   /** Resolves when the registry has been read once. */
-  static async watch(registry: Registry, log: Logger): Promise<Functions> {
-    const functions = new Functions(registry, log)
+  static async watch(
+    registry: Registry,
+    log: Logger,
+    onDeployed: DeploymentsListener = () => {},
+  ): Promise<Functions> {
+    const functions = new Functions(registry, log, onDeployed)
     await functions.#follow()
     return functions
   }
 
-  get manifests(): ReadonlyMap<string, Manifest> {
-    return this.#manifests
+  get deployments(): ReadonlyMap<string, Deployment> {
+    return this.#deployments
   }
 
   match(method: string, host: string, path: string): RouteMatch<RouteTarget> {
@@ -60,11 +76,11 @@ export class Functions {
 
   async #follow(): Promise<void> {
     this.#stop = await this.#registry.watch({
-      onChange: (manifests) => this.#onChange(manifests),
+      onChange: (deployments) => this.#onChange(deployments),
       onUnreadable: (name, error) =>
         this.#log.error(
-          { function: name },
-          `manifest cannot be read, its routes are gone: ${error.message}`,
+          { key: name },
+          `an entry of the registry cannot be read and is left out: ${error.message}`,
         ),
       onLost: (error) => this.#onLost(error),
     })
@@ -79,11 +95,14 @@ export class Functions {
     }, RETRY_MS)
   }
 
-  #onChange(manifests: ReadonlyMap<string, Manifest>): void {
-    this.#manifests = manifests
+  #onChange(deployments: ReadonlyMap<string, Deployment>): void {
+    const before = this.#deployments
+    this.#deployments = deployments
     // By name, so that every gateway settles a conflict alike.
-    const names = [...manifests.keys()].sort()
-    this.#table = RouteTable.build(names.flatMap((name) => this.#entriesOf(manifests.get(name)!)))
+    const names = [...deployments.keys()].sort()
+    this.#table = RouteTable.build(
+      names.flatMap((name) => this.#entriesOf(deployments.get(name)!.manifest)),
+    )
     for (const { route, kept, refused } of this.#table.conflicts) {
       this.#log.warn(
         { route, function: kept.functionName, ignored: refused.functionName },
@@ -91,6 +110,7 @@ export class Functions {
       )
     }
     this.#log.info({ functions: names.length }, 'routes changed')
+    this.#onDeployed(deployments, before)
   }
 
   #entriesOf(manifest: Manifest): RouteEntry<RouteTarget>[] {
@@ -104,6 +124,9 @@ export class Functions {
       pingMs: manifest.pingMs,
       maxBodyBytes: manifest.maxBodyBytes,
       maxMessageBytes: manifest.maxMessageBytes,
+      isIdempotent: manifest.idempotent,
+      maxAttempts: manifest.maxAttempts,
+      affinity: manifest.affinity,
     }
     return manifest.routes.flatMap((route) => {
       try {

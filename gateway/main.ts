@@ -1,11 +1,13 @@
 // The gateway: wiring only. NATS -> registry and dispatcher -> public port and admin port.
 //
-// Its life:  starting -> ready -> draining (takes no new connections, finishes its calls) -> closed.
+// Its life:  starting -> ready -> leaving (not ready, but listening, for `drainDelayMs`) -> draining (takes no
+// new connections, finishes its calls, for `drainMs` at most) -> closed.
 
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { GatewayConfig } from '../shared/config.js'
+import { CallError } from '../shared/errors.js'
 import { connectNats, type NatsBus } from '../shared/nats.js'
 import { Registry } from '../shared/registry.js'
 import { subjectsIn } from '../shared/subjects.js'
@@ -21,12 +23,14 @@ export interface Gateway {
   /** `http://host:port` of the public port, with the port that was really taken. */
   readonly url: string
   readonly adminUrl: string
-  /** Finishes the calls that are in flight, for `drainMs` at most, and closes. Idempotent. */
+  /** Drains, breaks off what is left, and closes. Idempotent. */
   close(): Promise<void>
 }
 
-/** How often the end of the last call is looked for while draining. */
+/** How often the end of the last call is looked for. */
 const DRAIN_POLL_MS = 20
+
+const UNDEPLOYED = new CallError('not_found', 'The function has been undeployed.')
 
 /** Throws NatsUnreachable, RegistryUnavailable, PortTaken or UwsUnavailable: each one sentence. */
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
@@ -40,23 +44,33 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
   try {
     const subjects = subjectsIn(config.namespace)
     const registry = await Registry.open(bus, subjects, { replicas: config.registryReplicas })
-    const functions = await Functions.watch(registry, log)
-    closers.push(() => functions.close())
-    const dispatcher = new Dispatcher({ ...config, bus, subjects, log })
+    const dispatcher = new Dispatcher({
+      ...config,
+      maxCallsPerPrincipal: config.maxCallsPerPrincipal ?? null,
+      bus,
+      subjects,
+      log,
+    })
     closers.push(() => dispatcher.close())
+    const functions = await Functions.watch(registry, log, (now, before) => {
+      for (const [name, { traffic }] of now) dispatcher.setTraffic(name, traffic)
+      for (const name of before.keys())
+        if (!now.has(name)) dispatcher.refuseWaiting(name, UNDEPLOYED)
+    })
+    closers.push(() => functions.close())
     logConnection(bus, log)
 
-    let isDraining = false
+    let isLeaving = false
     let isAcquainted = false
     const admin = await serveAdmin(
       uws,
       {
         whyNotReady: () => {
-          if (isDraining) return 'draining'
+          if (isLeaving) return 'draining'
           if (!isAcquainted) return 'the runners are being asked who is there'
           return bus.isConnected ? null : 'the connection to NATS is lost'
         },
-        fleet: () => fleetStatus(functions.manifests, dispatcher),
+        fleet: () => fleetStatus(functions.deployments, dispatcher),
       },
       config.adminHost,
       config.adminPort,
@@ -66,7 +80,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     await dispatcher.rollCall
     isAcquainted = true
     const front = { ...config, functions, authenticator, dispatcher, log }
-    const server = await servePublic(uws, front, config.host, config.port)
+    const server = await servePublic(uws, front)
     closers.push(() => server.close())
 
     const url = `http://${hostOf(config.host)}:${server.port}`
@@ -74,10 +88,15 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     log.info({ url, adminUrl, gateway: dispatcher.callerId }, 'gateway listening')
 
     const drain = async () => {
-      isDraining = true
+      isLeaving = true
+      log.info('gateway draining')
+      if (config.drainDelayMs > 0) await delay(config.drainDelayMs)
       server.drain()
       const untilMs = performance.now() + config.drainMs
-      while (dispatcher.inFlight > 0 && performance.now() < untilMs) await delay(DRAIN_POLL_MS)
+      while (dispatcher.inFlight > 0 || !server.isDrained) {
+        if (performance.now() > untilMs) break
+        await delay(DRAIN_POLL_MS)
+      }
       await closeAll()
       log.info('gateway closed')
     }

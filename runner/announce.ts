@@ -22,6 +22,7 @@ export interface AnnouncerOptions {
   readonly loadTimeoutMs: number | null
   /** Read anew for every announcement: it changes with the connection. */
   readonly runnerId: () => string
+  readonly version: string
   /** Read anew for every announcement of a runner that is ready. */
   readonly slots: () => number
   /** Read anew for every announcement. */
@@ -54,7 +55,7 @@ export class Announcer {
   }
 
   announce(): void {
-    const { bus, subjects, functionName, loadTimeoutMs } = this.#options
+    const { bus, subjects, functionName, version, loadTimeoutMs } = this.#options
     const id = this.#options.runnerId()
     bus.publish(
       subjects.announce(functionName, id),
@@ -62,6 +63,7 @@ export class Announcer {
         protocol: PROTOCOL_VERSION,
         runner: id,
         function: functionName,
+        version,
         state: this.#state,
         slots: this.#state === 'ready' ? this.#options.slots() : 0,
         busyBy: this.#options.busyBy(),

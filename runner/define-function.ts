@@ -71,6 +71,18 @@ interface Declaration<Model> {
   /** Largest request body, in bytes. Default 100 MiB for `run`, unbounded for `fetch`. */
   maxBodyBytes?: number
   /**
+   * Whether a call may run again on another runner when its own was lost before it answered. Default:
+   * only calls whose method says so (GET, HEAD, PUT, DELETE, OPTIONS) or that have an `Idempotency-Key`.
+   */
+  idempotent?: boolean
+  /** Runners that such a call may have one after the other. Default 3. */
+  maxAttempts?: number
+  /**
+   * Keeps calls that share a value on one runner, while it lives and has a free slot: for KV caches and
+   * sessions. The value of a header, of a claim of the token, or of a path parameter.
+   */
+  affinity?: { readonly header: string } | { readonly claim: string } | { readonly param: string }
+  /**
    * Runs once in every runner, before it takes traffic. Calls that come meanwhile wait. When it throws or
    * takes longer than `loadTimeoutMs`, calls are answered with 503 `load_failed` or `load_timeout`, the
    * reason is in the logs and on `/fleet`, and the runner is started again.

@@ -2,6 +2,7 @@
 
 import {
   DEFAULT_LOAD_TIMEOUT_MS,
+  DEFAULT_MAX_ATTEMPTS,
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_PING_MS,
   DEFAULT_RUN_MAX_BODY_BYTES,
@@ -44,6 +45,9 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
       definition.maxBodyBytes,
       form === 'run' ? DEFAULT_RUN_MAX_BODY_BYTES : null,
     ),
+    idempotent: definition.idempotent ?? false,
+    maxAttempts: definition.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
+    affinity: definition.affinity ?? null,
     loadTimeoutMs: limit(definition.loadTimeoutMs, DEFAULT_LOAD_TIMEOUT_MS),
   })
 }

@@ -78,6 +78,7 @@ export class Runner {
       bus,
       subjects,
       functionName: manifest.name,
+      version: config.version,
       loadTimeoutMs: manifest.loadTimeoutMs,
       runnerId: () => this.#server.runnerId,
       slots: () => this.#server.healthySlots,

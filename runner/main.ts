@@ -68,7 +68,8 @@ async function register(
   const registry = await Registry.open(bus, subjectsIn(config.namespace), {
     replicas: config.registryReplicas,
   })
-  if (await registry.put(manifest)) log.info({ routes: manifest.routes }, 'function registered')
+  if (await registry.put(manifest, config.version))
+    log.info({ routes: manifest.routes }, 'function registered')
 }
 
 // ---- as a process ---------------------------------------------------------------------------------

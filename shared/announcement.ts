@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { PROTOCOL_VERSION } from './frame.js'
-import { FUNCTION_NAME } from './manifest.js'
+import { DEFAULT_VERSION, FUNCTION_NAME, FUNCTION_VERSION } from './manifest.js'
 import { TOKEN } from './subjects.js'
 
 /** A runner announces itself this often. */
@@ -23,6 +23,8 @@ const schema = z.object({
   protocol: z.number(),
   runner: z.string().regex(TOKEN),
   function: z.string().regex(FUNCTION_NAME),
+  /** Of the function; a runner that does not say has the only one. */
+  version: z.string().regex(FUNCTION_VERSION).default(DEFAULT_VERSION),
   state: z.enum(['loading', 'ready', 'draining', 'failed', 'gone']),
   slots: z.int().min(0).max(MAX_SLOTS),
   /** Slots in use, by caller. */

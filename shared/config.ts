@@ -3,7 +3,12 @@
 // reported at once, under the name that the user wrote.
 
 import { z } from 'zod'
-import { DEFAULT_MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES } from './manifest.js'
+import {
+  DEFAULT_MAX_MESSAGE_BYTES,
+  DEFAULT_VERSION,
+  FUNCTION_VERSION,
+  MAX_MESSAGE_BYTES,
+} from './manifest.js'
 import { TOKEN } from './subjects.js'
 
 // A variable is text; an empty one is no number, though JavaScript says that it is 0.
@@ -28,6 +33,12 @@ const list = z.string().transform((text) =>
     .filter((item) => item !== ''),
 )
 const text = z.string().min(1)
+/** A flag without a value; true or false, 1 or 0 in the environment. */
+const toggle = z
+  .union([z.boolean(), z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] })], {
+    error: 'true or false',
+  })
+  .pipe(z.boolean())
 
 export const natsSettings = {
   natsUrl: text.default('nats://127.0.0.1:4222').describe('NATS servers, separated by commas'),
@@ -65,6 +76,9 @@ export const logSettings = {
 export const gatewaySettings = {
   host: text.default('0.0.0.0').describe('address of the public port'),
   port: port.default(8080).describe('public port; 0 picks a free one'),
+  sharePort: toggle
+    .default(false)
+    .describe('let other gateways on this machine listen on the public port, too'),
   adminHost: text.default('127.0.0.1').describe('address of the admin port'),
   adminPort: port.default(8081).describe('admin port; 0 picks a free one'),
   jwksFile: text
@@ -95,6 +109,26 @@ export const gatewaySettings = {
     .default(1_000)
     .describe('calls of one function that may wait for a slot'),
   queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
+  maxCalls: count
+    .default(20_000)
+    .describe('calls that this gateway has at once, waiting ones included'),
+  maxCallsPerPrincipal: count
+    .optional()
+    .describe('calls that one principal has at once, waiting ones included'),
+  retryBodyBytes: whole
+    .pipe(z.int().min(0))
+    .default(64 * 1024)
+    .describe('largest request body that is kept for another attempt when a runner is lost'),
+  idempotencyWindowMs: durationMs
+    .default(600_000)
+    .describe('how long the answer to a request with an Idempotency-Key is kept for the next one'),
+  idempotencyCacheBytes: bytes.default(16 * 1024 * 1024).describe('memory for such answers'),
+  priorityClaim: text
+    .default('callgate_priority')
+    .describe('claim that says which calls leave the queue first: -5 to 5'),
+  weightClaim: text
+    .default('callgate_weight')
+    .describe('claim that says how many calls a turn a principal has in the queue: 1 to 100'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
   receiveBufferBytes: bytes
     .pipe(z.int().max(480 * 1024))
@@ -108,12 +142,21 @@ export const gatewaySettings = {
     .enum(['close', 'ignore'])
     .default('close')
     .describe('what happens to a WebSocket whose token expires: closed with 4401, or nothing'),
+  drainDelayMs: whole
+    .pipe(z.int().min(0).max(2_147_483_647))
+    .default(0)
+    .describe('how long /readyz says 503 on shutdown before the public port closes'),
   drainMs: durationMs
     .default(30_000)
     .describe('how long calls in flight may take to finish on shutdown'),
 }
 
 export const runnerSettings = {
+  version: z
+    .string()
+    .regex(FUNCTION_VERSION, 'one word of letters, digits, - and _')
+    .default(DEFAULT_VERSION)
+    .describe('version of the function, where several are deployed at once'),
   creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
   cancelGraceMs: durationMs.default(5_000).describe('how long a cancelled call may take to settle'),
   drainMs: durationMs

@@ -37,6 +37,7 @@ const TABLE = {
   no_capacity: row(503, 1013, 'No capacity', {}),
   draining: row(503, 1012, 'Shutting down', {}),
   unavailable: row(503, 1013, 'Temporarily unavailable', { throwable: true }),
+  transport_unavailable: row(503, 1013, 'Connection to the runners lost', {}),
   load_failed: row(503, 1013, 'Function could not be loaded', {}),
   load_timeout: row(503, 1013, 'Function took too long to load', {}),
   runner_lost: row(502, 1011, 'Runner lost', {}),

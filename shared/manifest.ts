@@ -15,6 +15,13 @@ export const DEFAULT_RUN_MAX_BODY_BYTES = 100 * 1024 * 1024
 /** A function's name is a token of a NATS subject and a key of the registry. */
 export const FUNCTION_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/
 
+/** A version of a function, where several are deployed at once: a token of a registry key. */
+export const FUNCTION_VERSION = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
+/** Of a function of which nobody named the version. */
+export const DEFAULT_VERSION = 'main'
+/** Runners that a call may have one after the other, unless its function says otherwise. */
+export const DEFAULT_MAX_ATTEMPTS = 3
+
 /** What a WebSocket message may have unless its function says otherwise. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 /** What a function may say: both ends hold one message of this size in memory. */
@@ -47,7 +54,21 @@ const manifestSchema = z.object({
   maxBodyBytes: z.int().min(0).nullable(),
   /** Largest WebSocket message in bytes, either way. */
   maxMessageBytes: z.int().min(1).max(MAX_MESSAGE_BYTES),
-  /** Longest that `load` may take in milliseconds; null: unlimited. Manifests of before have none. */
+  // From here on with defaults: manifests of earlier releases do not say.
+  /** Whether a call may run again when its runner was lost, whatever its method. */
+  idempotent: z.boolean().default(false),
+  /** Runners that a call which may run again has one after the other, at most. */
+  maxAttempts: z.int().min(1).max(10).default(DEFAULT_MAX_ATTEMPTS),
+  /** Calls with one value of this go to one runner while it has room; null: to the least loaded. */
+  affinity: z
+    .union([
+      z.strictObject({ header: z.string().min(1).toLowerCase() }),
+      z.strictObject({ claim: z.string().min(1) }),
+      z.strictObject({ param: z.string().min(1) }),
+    ])
+    .nullable()
+    .default(null),
+  /** Longest that `load` may take in milliseconds; null: unlimited. */
   loadTimeoutMs: durationMs.nullable().default(DEFAULT_LOAD_TIMEOUT_MS),
 })
 

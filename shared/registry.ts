@@ -1,17 +1,28 @@
-// The registry of functions: a JetStream KV bucket, function name -> manifest as JSON. To deploy is to
-// put a key; gateways watch the bucket and swap their routes, so a route lives without a restart, and
-// while its function has no runner.
+// The registry of functions: a JetStream KV bucket. To deploy is to put a key; gateways watch the bucket and
+// swap their routes, so a route lives without a restart, and while its function has no runner.
+//
+//   <function>               manifest, as JSON
+//   <function>.<version>     manifest of a version that has a name
+//   _traffic.<function>      weights of the versions, as JSON: {"main":90,"v2":10}
 
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
-import { type Manifest, ManifestError, readManifest, sameManifest } from './manifest.js'
+import { type Deployment, readTraffic, type Traffic } from './deployment.js'
+import {
+  DEFAULT_VERSION,
+  type Manifest,
+  ManifestError,
+  readManifest,
+  sameManifest,
+} from './manifest.js'
 import type { NatsBus } from './nats.js'
+import { keyOf, RegistryView, trafficKey } from './registry-view.js'
 import type { Subjects } from './subjects.js'
 
 export interface RegistryWatcher {
   /** The whole registry after every change, once at first when it has been read. */
-  onChange(manifests: ReadonlyMap<string, Manifest>): void
+  onChange(deployments: ReadonlyMap<string, Deployment>): void
   /** An entry that cannot be read: it is left out until it is put again. */
-  onUnreadable(name: string, error: ManifestError): void
+  onUnreadable(key: string, error: ManifestError): void
   /** The registry is not followed any more. */
   onLost(error: unknown): void
 }
@@ -48,47 +59,87 @@ export class Registry {
     }
   }
 
-  async get(name: string): Promise<Manifest | null> {
-    const entry = await this.#kv.get(name)
-    return entry === null || entry.operation !== 'PUT' ? null : readManifest(entry.string())
+  async get(name: string, version = DEFAULT_VERSION): Promise<Manifest | null> {
+    const text = await this.#text(keyOf(name, version))
+    return text === null ? null : readManifest(text)
   }
 
-  async list(): Promise<Manifest[]> {
-    const names: string[] = []
-    for await (const name of await this.#kv.keys()) names.push(name)
-    const manifests = await Promise.all(names.sort().map((name) => this.#readable(name)))
-    return manifests.filter((manifest) => manifest !== null)
+  /** Every function, by name; versions that cannot be read are left out. */
+  async list(): Promise<Map<string, Deployment>> {
+    const view = new RegistryView()
+    await Promise.all(
+      (await this.#keys()).map(async (key) => {
+        const text = await this.#text(key)
+        if (text !== null) view.put(key, text)
+      }),
+    )
+    return view.deployments()
   }
 
   /** Returns false when the registry says the same already. */
-  async put(manifest: Manifest): Promise<boolean> {
-    const before = await this.#readable(manifest.name)
+  async put(manifest: Manifest, version = DEFAULT_VERSION): Promise<boolean> {
+    const key = keyOf(manifest.name, version)
+    const before = await this.#readable(manifest.name, version)
     if (before !== null && sameManifest(before, manifest)) return false
-    await this.#kv.put(manifest.name, JSON.stringify(readManifest(manifest)))
+    await this.#kv.put(key, JSON.stringify(readManifest(manifest)))
     return true
   }
 
-  /** Returns false when there was none. */
+  /** Takes out a function with all of its versions; false when there was none. */
   async delete(name: string): Promise<boolean> {
-    const entry = await this.#kv.get(name)
-    if (entry === null || entry.operation !== 'PUT') return false
-    await this.#kv.delete(name)
+    const keys = (await this.#keys()).filter((key) => key === name || key.startsWith(`${name}.`))
+    // The weights last: without them a version that had none would get everything for a moment.
+    for (const key of keys) await this.#kv.delete(key)
+    if ((await this.traffic(name)) !== null) await this.#kv.delete(trafficKey(name))
+    return keys.length > 0
+  }
+
+  /** Takes out everything, also what cannot be read. */
+  async clear(): Promise<void> {
+    for (const key of await this.#keys()) await this.#kv.delete(key)
+  }
+
+  /** Takes out one version; false when there was none. */
+  async deleteVersion(name: string, version: string): Promise<boolean> {
+    const key = keyOf(name, version)
+    if ((await this.#text(key)) === null) return false
+    await this.#kv.delete(key)
     return true
+  }
+
+  /** How the calls of a function are shared out, as it was set; null when it was not. */
+  async traffic(name: string): Promise<Traffic | null> {
+    const text = await this.#text(trafficKey(name))
+    return text === null ? null : readTraffic(text)
+  }
+
+  /** In one step: every gateway goes from the old shares to the new ones between two calls. */
+  async setTraffic(name: string, traffic: Traffic): Promise<void> {
+    await this.#kv.put(trafficKey(name), JSON.stringify(traffic))
+  }
+
+  /** How it was before `setTraffic` was called last; null when it never was. */
+  async previousTraffic(name: string): Promise<Traffic | null> {
+    const settings: (Traffic | null)[] = []
+    for await (const entry of await this.#kv.history({ key: trafficKey(name) })) {
+      settings.push(entry.operation === 'PUT' ? readTraffic(entry.string()) : null)
+    }
+    return settings.length === 0 ? null : (settings.at(-2) ?? { [DEFAULT_VERSION]: 100 })
   }
 
   /** Follows the bucket until the returned function is called. Resolves when it has been read once. */
   async watch(watcher: RegistryWatcher): Promise<() => void> {
-    const manifests = new Map<string, Manifest>()
+    const view = new RegistryView()
     const entries = await this.#kv.watch()
     // An empty bucket sends nothing at all: ask, rather than wait for the first put.
     const isEmpty = (await this.#kv.status()).values === 0
     await new Promise<void>((resolve, reject) => {
       const onRead = () => {
-        watcher.onChange(new Map(manifests))
+        watcher.onChange(view.deployments())
         resolve()
       }
       if (isEmpty) onRead()
-      this.#follow(entries, isEmpty, manifests, watcher, onRead).catch((error) => {
+      this.#follow(entries, isEmpty, view, watcher, onRead).catch((error) => {
         watcher.onLost(error)
         reject(error)
       })
@@ -100,15 +151,17 @@ export class Registry {
   async #follow(
     entries: AsyncIterable<KvWatchEntry>,
     isEmpty: boolean,
-    manifests: Map<string, Manifest>,
+    view: RegistryView,
     watcher: RegistryWatcher,
     onRead: () => void,
   ): Promise<void> {
     let isRead = isEmpty
     for await (const entry of entries) {
-      if (entry.operation === 'PUT') this.#apply(manifests, entry.key, entry.string(), watcher)
-      else manifests.delete(entry.key)
-      if (isRead) watcher.onChange(new Map(manifests))
+      if (entry.operation === 'PUT') {
+        const fault = view.put(entry.key, entry.string())
+        if (fault !== null) watcher.onUnreadable(entry.key, fault)
+      } else view.delete(entry.key)
+      if (isRead) watcher.onChange(view.deployments())
       else if ((entry.delta ?? 0) === 0) {
         isRead = true
         onRead()
@@ -116,31 +169,23 @@ export class Registry {
     }
   }
 
-  async #readable(name: string): Promise<Manifest | null> {
+  async #keys(): Promise<string[]> {
+    const keys: string[] = []
+    for await (const key of await this.#kv.keys()) keys.push(key)
+    return keys
+  }
+
+  async #text(key: string): Promise<string | null> {
+    const entry = await this.#kv.get(key)
+    return entry === null || entry.operation !== 'PUT' ? null : entry.string()
+  }
+
+  async #readable(name: string, version: string): Promise<Manifest | null> {
     try {
-      return await this.get(name)
+      return await this.get(name, version)
     } catch (error) {
       if (error instanceof ManifestError) return null
       throw error
-    }
-  }
-
-  #apply(
-    manifests: Map<string, Manifest>,
-    name: string,
-    text: string,
-    watcher: RegistryWatcher,
-  ): void {
-    try {
-      const manifest = readManifest(text)
-      if (manifest.name !== name) {
-        throw new ManifestError(`name: ${manifest.name} stands under the key ${name}`)
-      }
-      manifests.set(name, manifest)
-    } catch (error) {
-      manifests.delete(name)
-      if (error instanceof ManifestError) watcher.onUnreadable(name, error)
-      else throw error
     }
   }
 }

@@ -25,7 +25,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** Packages that only these places may import. */
 const DOORS: Record<string, readonly string[]> = {
   'uWebSockets.js': ['gateway/front'],
-  koffi: ['gateway/front/receive-buffer.ts'],
+  koffi: ['gateway/front/kernel-socket.ts'],
   msgpackr: ['shared/codec.ts'],
   '@nats-io/transport-node': ['shared/nats.ts', 'shared/nats-writer.ts', 'loadtest/peers'],
   '@nats-io/kv': ['shared/registry.ts'],

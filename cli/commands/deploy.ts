@@ -1,20 +1,28 @@
-// `callgate deploy <file…>`: write functions to the registry, say what changes.
+// `callgate deploy <file…> [--version v2 [--weight 10]]`: write functions to the registry, say what changes.
 
 import { Command } from 'commander'
 import { natsSettings, readConfig } from '../../shared/config.js'
-import { type Manifest, ManifestError } from '../../shared/manifest.js'
+import { withWeight } from '../../shared/deployment.js'
+import { DEFAULT_VERSION, type Manifest, ManifestError } from '../../shared/manifest.js'
 import type { Registry } from '../../shared/registry.js'
 import { UserFailure } from '../failure.js'
 import { printChanges, routeChanges } from '../route-changes.js'
 import { addSettings } from '../settings-options.js'
+import { checkedVersion, percent, printTraffic } from '../traffic-text.js'
 
 export function deployCommand(): Command {
   const command = new Command('deploy')
     .description('write functions to the registry; their routes are live at once')
     .argument('<file...>', 'files that export a function')
+    .option(
+      '--version <version>',
+      'beside the versions that are there; it has no calls until it has a weight',
+    )
+    .option('--weight <percent>', 'of the calls for this version; the others share the rest')
   return addSettings(command, 'NATS:', natsSettings).action(
-    async (files: string[], flags: Record<string, unknown>) => {
+    async (files: string[], { version, weight, ...flags }: DeployFlags) => {
       const config = readConfig(natsSettings, flags, process.env)
+      const release = releaseOf(version, weight)
       const manifests = new Map<string, Manifest>()
       for (const file of files) {
         const manifest = await manifestOf(file)
@@ -26,9 +34,21 @@ export function deployCommand(): Command {
         manifests.set(manifest.name, manifest)
       }
       const { withRegistry } = await import('../registry-session.js')
-      await withRegistry(config, (registry) => deploy(registry, [...manifests.values()]))
+      await withRegistry(config, (registry) => deploy(registry, [...manifests.values()], release))
     },
   )
+}
+
+type DeployFlags = { version?: string; weight?: string } & Record<string, unknown>
+
+interface Release {
+  readonly version: string
+  /** Percent; null: the weights stay as they are. */
+  readonly weight: number | null
+}
+
+function releaseOf(version = DEFAULT_VERSION, weight: string | undefined): Release {
+  return { version: checkedVersion(version), weight: weight === undefined ? null : percent(weight) }
 }
 
 async function manifestOf(file: string): Promise<Manifest> {
@@ -44,15 +64,21 @@ async function manifestOf(file: string): Promise<Manifest> {
 }
 
 /** All or none: a conflict of one function leaves the registry as it was. */
-async function deploy(registry: Registry, manifests: readonly Manifest[]): Promise<void> {
+async function deploy(
+  registry: Registry,
+  manifests: readonly Manifest[],
+  { version, weight }: Release,
+): Promise<void> {
   const registered = await registry.list()
+  const leading = [...registered.values()].map(({ manifest }) => manifest)
   const plans = manifests.map((manifest) => {
-    const before = registered.find(({ name }) => name === manifest.name) ?? null
+    const before = registered.get(manifest.name) ?? null
+    const leads = before === null || (before.versions.size === 1 && before.versions.has(version))
     const others = [
-      ...registered.filter(({ name }) => !manifests.some((own) => own.name === name)),
+      ...leading.filter(({ name }) => !manifests.some((own) => own.name === name)),
       ...manifests,
     ].filter(({ name }) => name !== manifest.name)
-    return { manifest, changes: routeChanges(before, manifest, others) }
+    return { manifest, leads, changes: routeChanges(before?.manifest ?? null, manifest, others) }
   })
   const conflicts = plans.flatMap(({ manifest, changes }) =>
     changes.conflicts.map(({ route, owner }) => `${route} of ${manifest.name} belongs to ${owner}`),
@@ -62,8 +88,13 @@ async function deploy(registry: Registry, manifests: readonly Manifest[]): Promi
       `Nothing was deployed: ${conflicts.join('; ')}. Change the route, or undeploy its owner.`,
     )
   }
-  for (const { manifest, changes } of plans) {
-    await registry.put(manifest)
-    printChanges(manifest.name, changes)
+  for (const { manifest, leads, changes } of plans) {
+    const { name } = manifest
+    await registry.put(manifest, version)
+    if (weight !== null) {
+      await registry.setTraffic(name, withWeight(await registry.traffic(name), version, weight))
+    }
+    if (leads) printChanges(name, changes)
+    else await printTraffic(registry, name)
   }
 }

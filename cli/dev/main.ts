@@ -38,7 +38,8 @@ export async function dev(paths: string[], flags: Record<string, unknown>): Prom
 
     const session = await openRegistry(config)
     closers.push(() => session.close())
-    if (server !== null) await forgetFunctions(session)
+    // The embedded server keeps its registry between runs: what is in it may be of other files.
+    if (server !== null) await session.registry.clear()
     const gateway = await startGateway(config, createLog(config))
     closers.push(() => gateway.close())
 
@@ -56,7 +57,8 @@ export async function dev(paths: string[], flags: Record<string, unknown>): Prom
     const loaded = functions.start(files)
     await Promise.race([loaded, told, delay(FIRST_LOAD_MS, undefined, { ref: false })])
 
-    const manifests = await session.registry.list()
+    const deployments = await session.registry.list()
+    const manifests = [...deployments.values()].map(({ manifest }) => manifest)
     const token = (await tokens?.tokenFor(manifests)) ?? null
     const loading = functions.waiting.map(short)
     const { url, adminUrl } = gateway
@@ -113,11 +115,6 @@ async function diedByItself(server: NatsServer, stateDir: string): Promise<never
   throw new UserFailure(
     `nats-server has ended; ${resolve(stateDir)}/nats/nats-server.log may say why.`,
   )
-}
-
-/** The embedded server keeps its registry between runs: what is in it may be of other files. */
-async function forgetFunctions({ registry }: RegistrySession): Promise<void> {
-  for (const { name } of await registry.list()) await registry.delete(name)
 }
 
 /** A path as one would type it here. */

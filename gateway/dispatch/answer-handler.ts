@@ -20,8 +20,17 @@ export interface CallHead {
   readonly params: Readonly<Record<string, string>> | null
   readonly headers: FlatHeaders
   readonly principal: WirePrincipal | null
-  /** Calls that share it share one place in the queue's turn. */
+  /** Calls that share it share one place in the queue's turn, and one limit; empty: of nobody. */
   readonly fairnessKey: string
+  /** Calls a turn in the queue, at least 1. */
+  readonly weight: number
+  /** Larger leaves the queue first. */
+  readonly priority: number
+  /** Calls with one hash go to one runner while it has room; null: to the least loaded. */
+  readonly affinityHash: number | null
+  /** Whether it may run again when its runner is lost: then it has up to `maxAttempts` runners. */
+  readonly isIdempotent: boolean
+  readonly maxAttempts: number
 }
 
 export interface AnswerHandler {

@@ -11,6 +11,8 @@ export interface CounterValues {
   readonly timedOut: number
   /** Never started: no slot within the queue's bounds. */
   readonly rejected: number
+  /** Times that a call was tried again after its runner was lost. */
+  readonly retried: number
   /** Sent to a runner and not settled there yet, whatever their client has been told. */
   readonly inFlight: number
 }
@@ -18,6 +20,7 @@ export interface CounterValues {
 export class Counters {
   #started = 0
   #rejected = 0
+  #retried = 0
   #inFlight = 0
   readonly #outcomes: Record<Outcome, number> = {
     succeeded: 0,
@@ -32,6 +35,10 @@ export class Counters {
 
   reject(): void {
     this.#rejected++
+  }
+
+  retry(): void {
+    this.#retried++
   }
 
   conclude(outcome: Outcome): void {
@@ -51,6 +58,7 @@ export class Counters {
       started: this.#started,
       ...this.#outcomes,
       rejected: this.#rejected,
+      retried: this.#retried,
       inFlight: this.#inFlight,
     }
   }

@@ -5,23 +5,25 @@
 // Addressed, not queue-grouped: every CALL goes to one runner that we chose. NATS queue groups pick at
 // random, and a short call would wait behind a long one while another runner idles.
 
+import { performance } from 'node:perf_hooks'
 import type { Logger } from 'pino'
 import type { Bus } from '../../shared/bus.js'
 import { CreditBudget } from '../../shared/credit.js'
+import type { Traffic } from '../../shared/deployment.js'
 import { CallError } from '../../shared/errors.js'
 import { Mailroom } from '../../shared/outbox.js'
 import { newPeerId, type Subjects } from '../../shared/subjects.js'
 import type { AnswerHandler, CallHead } from './answer-handler.js'
+import { type CallLimitOptions, CallLimits } from './call-limits.js'
 import { Counters, type CounterValues } from './counters.js'
+import { Desk } from './desk.js'
 import { Fleet } from './fleet.js'
 import { Invocation, type InvocationOwner } from './invocation.js'
 import { type LoadFailure, loadError } from './load-failures.js'
-import { pickRunner } from './pick-runner.js'
-import { FairQueue } from './queue.js'
 import { openReplyInbox } from './reply-inbox.js'
 import type { RunnerLink, RunnerState } from './runner-link.js'
 
-export interface DispatcherOptions {
+export interface DispatcherOptions extends CallLimitOptions {
   readonly bus: Bus
   readonly subjects: Subjects
   readonly log: Logger
@@ -31,20 +33,15 @@ export interface DispatcherOptions {
   readonly maxQueued: number
   /** Longest wait for a slot, in milliseconds. */
   readonly queueWaitMs: number
-}
-
-/** One function's waiting calls and what became of the others. */
-interface Desk {
-  readonly queue: FairQueue<Invocation>
-  readonly counters: Counters
-  readonly waitTimers: Map<Invocation, NodeJS.Timeout>
-  /** Counts up, so that equally loaded runners take turns. */
-  offset: number
+  /** Largest request body that is kept for another attempt, in bytes. */
+  readonly retryBodyBytes: number
 }
 
 export interface FunctionStatus {
   readonly name: string
   readonly queued: number
+  /** Weights of its versions, where calls are shared out by them. */
+  readonly traffic: Traffic | null
   readonly counters: CounterValues
   readonly runners: readonly RunnerStatus[]
   /** Of the last `load` that failed, until a runner becomes ready. */
@@ -53,6 +50,7 @@ export interface FunctionStatus {
 
 export interface RunnerStatus {
   readonly id: string
+  readonly version: string
   readonly state: RunnerState
   /** Why it is isolated. */
   readonly reason: string | null
@@ -78,16 +76,20 @@ export class Dispatcher {
   readonly #stops: (() => void)[]
   #nextId = 1
   readonly #owner: InvocationOwner
+  readonly #limits: CallLimits
 
   constructor(options: DispatcherOptions) {
     const { bus, subjects } = options
     this.#options = options
     this.budget = new CreditBudget(options.creditBytes)
+    this.#limits = new CallLimits(options)
     this.#owner = {
       budget: this.budget,
-      onUnqueued: (invocation) =>
-        this.#leaveQueue(this.#desk(invocation.head.functionName), invocation),
+      retryBodyBytes: options.retryBodyBytes,
+      mayRetry: ({ head }) => this.#desk(head.functionName).retryBudget.take(performance.now()),
+      onUnqueued: (invocation) => this.#desk(invocation.head.functionName).leave(invocation),
       onReturned: (invocation) => this.#onReturned(invocation),
+      onEnded: ({ head }) => this.#limits.leave(head.fairnessKey),
     }
     this.#mailroom = new Mailroom(bus)
     this.#fleet = new Fleet({
@@ -98,8 +100,14 @@ export class Dispatcher {
         nextId: () => this.#nextId++,
         onHandlerError: (runner, error) =>
           options.log.error({ runner: runner.id, err: error }, 'handling a frame failed'),
-        onSlot: (runner) => this.#serveQueue(runner.functionName),
-        onLoadFailed: (functionName) => this.#refuseQueue(functionName),
+        onSlot: (runner) => {
+          const desk = this.#desks.get(runner.functionName)
+          if (desk !== undefined && desk.length > 0) this.#serve(desk)
+        },
+        onLoadFailed: (functionName) => {
+          const failure = this.#fleet.whyNoneLoads(functionName)
+          if (failure !== null) this.refuseWaiting(functionName, loadError(failure))
+        },
       },
     })
     this.rollCall = this.#fleet.rollCall()
@@ -121,23 +129,23 @@ export class Dispatcher {
   ): Invocation {
     const desk = this.#desk(head.functionName)
     const invocation = new Invocation(this.#owner, head, body, hasMore, handler, desk.counters)
-    // Never past the ones that wait already, even when a slot has just become free.
-    const runner = desk.queue.length === 0 ? this.#pick(head.functionName, desk) : undefined
-    const failure = runner === undefined ? this.#fleet.whyNoneLoads(head.functionName) : null
-    if (runner !== undefined) runner.take(invocation)
-    else if (failure !== null) invocation.reject(loadError(failure))
-    else if (desk.queue.length >= this.#options.maxQueued) {
-      invocation.reject(
-        new CallError(
-          'no_capacity',
-          'Every slot is taken and the queue is full. Try again later.',
-          {
-            retryAfterSeconds: 1,
-          },
-        ),
-      )
-    } else this.#enqueue(desk, invocation)
+    const refusal = this.#limits.enter(head.fairnessKey)
+    if (refusal !== null) invocation.reject(refusal)
+    else this.#place(desk, invocation)
     return invocation
+  }
+
+  /** How the calls of a function are shared out among its versions; null: by load. */
+  setTraffic(functionName: string, traffic: Traffic | null): void {
+    const desk = this.#desk(functionName)
+    if (JSON.stringify(desk.traffic) === JSON.stringify(traffic)) return
+    desk.traffic = traffic
+    this.#serve(desk)
+  }
+
+  /** Whoever waits for a slot of this function waits in vain. */
+  refuseWaiting(functionName: string, error: CallError): void {
+    for (const invocation of this.#desks.get(functionName)?.empty() ?? []) invocation.reject(error)
   }
 
   /** Everything that an operator wants to see of one function. */
@@ -145,7 +153,8 @@ export class Dispatcher {
     const desk = this.#desks.get(functionName)
     return {
       name: functionName,
-      queued: desk?.queue.length ?? 0,
+      queued: desk?.length ?? 0,
+      traffic: desk?.traffic ?? null,
       counters: (desk?.counters ?? new Counters()).values,
       runners: this.#fleet.runnersOf(functionName).map(statusOf),
       loadFailure: this.#fleet.loadFailures.of(functionName),
@@ -162,20 +171,14 @@ export class Dispatcher {
   /** Calls that are with a runner or wait for one. */
   get inFlight(): number {
     let count = 0
-    for (const desk of this.#desks.values())
-      count += desk.queue.length + desk.counters.values.inFlight
+    for (const desk of this.#desks.values()) count += desk.length + desk.counters.values.inFlight
     return count
   }
 
   /** Ends everything: calls that wait are refused, calls that are with a runner are cancelled there. */
   close(): void {
     const error = new CallError('draining', 'This end is shutting down.', { retryAfterSeconds: 1 })
-    for (const desk of this.#desks.values()) {
-      for (let next = desk.queue.shift(); next !== undefined; next = desk.queue.shift()) {
-        this.#stopWaiting(desk, next)
-        next.reject(error)
-      }
-    }
+    for (const functionName of this.#desks.keys()) this.refuseWaiting(functionName, error)
     for (const runner of this.#fleet.runners) runner.endAll(error)
     this.#mailroom.flush()
     for (const stop of this.#stops) stop()
@@ -185,107 +188,87 @@ export class Dispatcher {
   #desk(functionName: string): Desk {
     let desk = this.#desks.get(functionName)
     if (desk === undefined) {
-      desk = { queue: new FairQueue(), counters: new Counters(), waitTimers: new Map(), offset: 0 }
+      desk = new Desk(functionName, {
+        ...this.#options,
+        onWaitedTooLong: (desk, invocation) => this.#onWaitedTooLong(desk, invocation),
+      })
       this.#desks.set(functionName, desk)
     }
     return desk
   }
 
-  #pick(functionName: string, desk: Desk): RunnerLink | undefined {
+  /** A runner, or a place in the queue, or neither. */
+  #place(desk: Desk, invocation: Invocation): void {
+    // Never past the ones that wait already, even when a slot has just become free.
+    const runner = desk.hasLine ? undefined : this.#pick(desk, invocation)
+    if (runner !== undefined) {
+      desk.retryBudget.onCall(performance.now())
+      return runner.take(invocation)
+    }
+    const failure = this.#fleet.whyNoneLoads(desk.functionName)
+    if (failure !== null) return invocation.reject(loadError(failure))
+    const refusal = desk.whyNotWait(invocation, performance.now())
+    if (refusal === null) desk.enqueue(invocation)
+    else invocation.reject(this.#options.bus.isConnected ? refusal : transportUnavailable())
+  }
+
+  #pick(desk: Desk, invocation: Invocation): RunnerLink | undefined {
     // What is published now would be dropped: better to wait for the connection, like for a slot.
     if (!this.#options.bus.isConnected) return undefined
-    return pickRunner(this.#fleet.runnersOf(functionName), desk.offset++)
+    return desk.pick(this.#fleet.runnersOf(desk.functionName), invocation)
   }
 
-  #serveQueue(functionName: string): void {
-    const desk = this.#desks.get(functionName)
-    if (desk === undefined) return
-    while (desk.queue.length > 0) {
-      const runner = this.#pick(functionName, desk)
-      if (runner === undefined) return
-      const invocation = desk.queue.shift()!
-      this.#stopWaiting(desk, invocation)
-      runner.take(invocation)
-    }
-  }
-
-  /** No runner of this function will be ready soon: better to say so than to let its calls wait. */
-  #refuseQueue(functionName: string): void {
-    const failure = this.#fleet.whyNoneLoads(functionName)
-    const desk = this.#desks.get(functionName)
-    if (failure === null || desk === undefined) return
-    for (let next = desk.queue.shift(); next !== undefined; next = desk.queue.shift()) {
-      this.#stopWaiting(desk, next)
-      next.reject(loadError(failure))
-    }
-  }
-
-  #enqueue(desk: Desk, invocation: Invocation): void {
-    desk.queue.push(invocation, invocation.head.fairnessKey)
-    this.#startWaiting(desk, invocation)
-  }
-
-  #startWaiting(desk: Desk, invocation: Invocation): void {
-    const timer = setTimeout(
-      () => this.#onWaitedTooLong(desk, invocation),
-      this.#options.queueWaitMs,
-    )
-    desk.waitTimers.set(invocation, timer)
-  }
-
-  #stopWaiting(desk: Desk, invocation: Invocation): void {
-    clearTimeout(desk.waitTimers.get(invocation))
-    desk.waitTimers.delete(invocation)
+  #serve(desk: Desk): void {
+    if (this.#options.bus.isConnected) desk.serve(this.#fleet.runnersOf(desk.functionName))
   }
 
   #onWaitedTooLong(desk: Desk, invocation: Invocation): void {
-    this.#leaveQueue(desk, invocation)
-    const hasRunners = this.#fleet.runnersOf(invocation.head.functionName).length > 0
+    if (!this.#options.bus.isConnected) return invocation.reject(transportUnavailable())
+    const hasRunners = this.#fleet.runnersOf(desk.functionName).length > 0
     const waited = `within ${this.#options.queueWaitMs} ms`
-    invocation.reject(
-      new CallError(
-        'no_capacity',
-        hasRunners
-          ? `No slot became free ${waited}.`
-          : `No runner of this function appeared ${waited}.`,
-        { retryAfterSeconds: 1 },
-      ),
-    )
+    const message = hasRunners
+      ? `No slot became free ${waited}.`
+      : `No runner of this function appeared ${waited}.`
+    const retryAfterSeconds = desk.retryAfterSeconds(performance.now())
+    invocation.reject(new CallError('no_capacity', message, { retryAfterSeconds }))
   }
 
-  #leaveQueue(desk: Desk, invocation: Invocation): void {
-    this.#stopWaiting(desk, invocation)
-    desk.queue.remove(invocation, invocation.head.fairnessKey)
-  }
-
-  /** Its runner was full or gone before it began: another one, or the head of the queue. */
+  /** It goes to another runner: its own was full, or gone before it began, or it may be tried again. */
   #onReturned(invocation: Invocation): void {
-    const { functionName } = invocation.head
-    const desk = this.#desk(functionName)
-    const runner = this.#pick(functionName, desk)
+    const desk = this.#desk(invocation.head.functionName)
+    const runner = this.#pick(desk, invocation)
     if (runner !== undefined) return runner.take(invocation)
-    const failure = this.#fleet.whyNoneLoads(functionName)
-    if (failure !== null) return invocation.reject(loadError(failure))
-    desk.queue.pushBack(invocation)
-    this.#startWaiting(desk, invocation)
+    const failure = this.#fleet.whyNoneLoads(desk.functionName)
+    if (failure !== null) invocation.reject(loadError(failure))
+    else desk.putBack(invocation)
   }
 
   // What was sent before the loss is neither repeated nor awaited: nobody knows what has arrived.
   #onConnection(isConnected: boolean): void {
     for (const runner of this.#fleet.runners) {
       if (isConnected) runner.cancelOrphans()
-      else runner.onLost()
+      else runner.onLost(transportUnavailable())
     }
     if (!isConnected) return
     this.#fleet.discover()
-    for (const functionName of this.#desks.keys()) this.#serveQueue(functionName)
+    for (const desk of this.#desks.values()) this.#serve(desk)
   }
+}
+
+/** To whoever cannot be served, and to those that were sent: nobody knows what became of them. */
+function transportUnavailable(): CallError {
+  return new CallError(
+    'transport_unavailable',
+    'The connection between gateway and runners is lost. Try again in a moment.',
+    { retryAfterSeconds: 1 },
+  )
 }
 
 function statusOf(runner: RunnerLink): RunnerStatus {
   const { host, pid, startedAt } = runner.announcement
   return {
     id: runner.id,
+    version: runner.version,
     state: runner.state,
     reason: runner.isolationReason,
     slots: runner.slots,

@@ -19,7 +19,7 @@ import { PROTOCOL_VERSION } from '../../shared/frame.js'
 import type { Mailroom } from '../../shared/outbox.js'
 import type { Subjects } from '../../shared/subjects.js'
 import { type LoadFailure, LoadFailures } from './load-failures.js'
-import { RunnerLink, type RunnerLinkOwner } from './runner-link.js'
+import { RunnerLink, type RunnerLinkOwner, runnerLost } from './runner-link.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
 
@@ -229,7 +229,7 @@ export class Fleet {
     if (!isNewer) return
     // Nobody knows which of the two has what we have sent.
     this.forget(known)
-    known.onLost()
+    known.onLost(runnerLost())
     this.#onNew(announcement)
   }
 

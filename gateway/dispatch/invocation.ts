@@ -1,7 +1,7 @@
 // One call of a function, from the caller's side.
 //
-//            ┌──────── BUSY, not delivered ───────┐
-//            ▼                                    │
+//            ┌── BUSY, not delivered; lost, if it may be tried again
+//            ▼            │
 //   ────▶ queued ──▶ sent ──HEAD, ACCEPT──▶ answering
 //            │        │ │                         │
 //            │        │ └── cancel, clock ──▶ settling ◀── cancel, clock
@@ -12,6 +12,7 @@
 // Who owns what: the invocation its clocks, its receive window and what it sends; the dispatcher the
 // queue; the runner link the slot.
 
+import { performance } from 'node:perf_hooks'
 import { Allowance, type CreditBudget, ReceiveWindow } from '../../shared/credit.js'
 import { CallError, type ErrorCode } from '../../shared/errors.js'
 import {
@@ -43,10 +44,16 @@ export type InvocationState = 'queued' | 'sent' | 'answering' | 'settling' | 'en
 /** What an invocation asks of the dispatcher that made it. */
 export interface InvocationOwner {
   readonly budget: CreditBudget
+  /** Largest request body that is kept for another attempt. */
+  readonly retryBodyBytes: number
+  /** Whether there is room in the retry budget; takes it. */
+  mayRetry(invocation: Invocation): boolean
   /** It has left the state `queued` without a runner. */
   onUnqueued(invocation: Invocation): void
   /** Its runner would not or could not take it: it is `queued` again. */
   onReturned(invocation: Invocation): void
+  /** It is over here and, if a runner had it, there. Once. */
+  onEnded(invocation: Invocation): void
 }
 
 export class Invocation {
@@ -60,6 +67,12 @@ export class Invocation {
   #id = 0
   #messageNumber = 0
   #isCounted = false
+  /** When a runner had it first: the total time counts from there, however many runners it has. */
+  #startedMs: number | null = null
+  /** Runners that it was lost with. */
+  #tried: readonly RunnerLink[] = NONE
+  /** Why it is tried again. */
+  #lostBecause: CallError | null = null
   #clocks: Clocks | null = null
 
   readonly #body: RequestBodySender
@@ -88,7 +101,8 @@ export class Invocation {
     this.head = head
     this.#handler = handler
     this.counters = counters
-    this.#body = new RequestBodySender(owner.budget, body, hasMore)
+    const replayBytes = head.isIdempotent && head.maxAttempts > 1 ? owner.retryBodyBytes : 0
+    this.#body = new RequestBodySender(owner.budget, body, hasMore, replayBytes)
   }
 
   get state(): InvocationState {
@@ -102,6 +116,22 @@ export class Invocation {
   /** Number of the message that carried the CALL. */
   get messageNumber(): number {
     return this.#messageNumber
+  }
+
+  /** Runners that it must not have again. */
+  get tried(): readonly RunnerLink[] {
+    return this.#tried
+  }
+
+  /** What is left of its total time, in milliseconds; Infinity where it has no limit or has not begun. */
+  get leftMs(): number {
+    const { timeoutMs } = this.head
+    if (timeoutMs === null || this.#startedMs === null) return Number.POSITIVE_INFINITY
+    return Math.max(1, Math.ceil(this.#startedMs + timeoutMs - performance.now()))
+  }
+
+  get #leftMsOrNull(): number | null {
+    return this.head.timeoutMs === null ? null : this.leftMs
   }
 
   /** True once the handler will hear nothing more. */
@@ -187,6 +217,8 @@ export class Invocation {
   /** Sends the CALL. The link has taken a slot for it under `id`. */
   assign(runner: RunnerLink, id: number): void {
     this.#start()
+    this.#startedMs ??= performance.now()
+    const timeoutMs = this.#lostBecause === null ? this.head.timeoutMs : this.#leftMsOrNull
     this.#runner = runner
     this.#id = id
     this.#replyCreditBytes = this.#owner.budget.reserve(
@@ -201,7 +233,7 @@ export class Invocation {
       FRAME.call,
       id,
       head.callId,
-      head.timeoutMs,
+      timeoutMs,
       this.#replyCreditBytes,
       head.method,
       head.url,
@@ -222,14 +254,15 @@ export class Invocation {
       return
     }
     if (!isWhole) this.#sendWaitingBody()
-    this.#clocks = new Clocks(head, (code, limitMs) => this.#onClock(code, limitMs))
+    const limits = timeoutMs === head.timeoutMs ? head : { ...head, timeoutMs }
+    this.#clocks = new Clocks(limits, (code, limitMs) => this.#onClock(code, limitMs))
   }
 
   /** It has waited too long, or cannot be served at all. Only from `queued`. */
   reject(error: CallError): void {
     if (this.#state !== 'queued') return
-    if (this.#isCounted) this.#conclude('failed')
-    else this.counters.reject()
+    if (this.#isCounted) return this.#fail(this.#lostBecause ?? error)
+    this.counters.reject()
     this.#move('ended')
     this.#handler.onError(error)
   }
@@ -280,22 +313,19 @@ export class Invocation {
 
   onError(frame: ErrorFrame): void {
     const [, , code, message, issues, retryAfterSeconds] = frame
-    const isOver = this.isOver
-    this.#release()
-    if (isOver) return this.#move('ended')
-    this.#fail(
-      new CallError(code, message, {
-        ...(issues === null ? {} : { issues }),
-        ...(retryAfterSeconds === null ? {} : { retryAfterSeconds }),
-      }),
-    )
+    const error = new CallError(code, message, {
+      ...(issues === null ? {} : { issues }),
+      ...(retryAfterSeconds === null ? {} : { retryAfterSeconds }),
+    })
+    if (code === 'draining') return this.onLost(error)
+    this.#endWith(error)
   }
 
   onCredit(bytes: number): void {
     if (this.#messages !== null) return this.#onMessageCredit(this.#messages, bytes)
     if (this.isOver) return
     this.#clocks?.touch()
-    this.#body.dropKept()
+    this.#body.onTaken()
     this.#body.grant(bytes)
     this.#sendWaitingBody()
   }
@@ -334,20 +364,18 @@ export class Invocation {
     this.#release()
     if (isOver) return this.#move('ended')
     if (this.#state !== 'sent' || !this.#body.isReplayable) return this.#breakProtocol()
-    this.#body.rewind()
-    this.#runner = null
-    this.#move('queued')
-    this.#owner.onReturned(this)
+    this.#return()
   }
 
-  /** The runner is gone, and may have begun. */
-  onRunnerLost(): void {
-    this.#endWith(
-      new CallError(
-        'runner_lost',
-        'The runner of this call was lost. Try again if that is safe for what it does.',
-      ),
-    )
+  /** The runner is gone, or cannot be reached, and may have begun. */
+  onLost(error: CallError): void {
+    if (this.#state !== 'sent' || !this.#mayRetry) return this.#endWith(error)
+    const runner = this.#runner!
+    this.#release()
+    this.#tried = [...this.#tried, runner]
+    this.#lostBecause = error
+    this.counters.retry()
+    this.#return()
   }
 
   /** The runner sent what PROTOCOL.md does not allow. Its slot comes back with its own last frame. */
@@ -401,6 +429,20 @@ export class Invocation {
     return !isOver && isExpected
   }
 
+  get #mayRetry(): boolean {
+    const { isIdempotent, maxAttempts } = this.head
+    if (!isIdempotent || this.#tried.length + 1 >= maxAttempts) return false
+    return this.#body.isReplayable && this.#owner.mayRetry(this)
+  }
+
+  /** Back to the beginning, for another runner. */
+  #return(): void {
+    this.#body.rewind()
+    this.#runner = null
+    this.#move('queued')
+    this.#owner.onReturned(this)
+  }
+
   #endWith(error: CallError): void {
     const isOver = this.isOver
     this.#release()
@@ -422,7 +464,8 @@ export class Invocation {
     if (this.isOver) return
     if (this.#state === 'sent' && this.#body.isSent) this.#runner?.onUnanswered()
     this.#giveUp(code, 'timedOut')
-    this.#handler.onError(new CallError(code, `${CLOCK_SENTENCES[code]} ${limitMs} ms.`))
+    const declaredMs = code === 'timed_out' ? this.head.timeoutMs : limitMs
+    this.#handler.onError(new CallError(code, `${CLOCK_SENTENCES[code]} ${declaredMs} ms.`))
   }
 
   /** Out of the queue, or: tells the runner to stop, and keeps the slot until it has. */
@@ -482,12 +525,16 @@ export class Invocation {
   }
 
   #move(state: InvocationState): void {
+    const before = this.#state
     this.#state = state
-    if (state !== 'ended') return
+    if (state !== 'ended' || before === 'ended') return
     this.#body.drop()
     this.#messages?.drop()
+    this.#owner.onEnded(this)
   }
 }
+
+const NONE: readonly RunnerLink[] = []
 
 /** Closes by which a client says that all is well: normal, going away, no code at all. */
 const NORMAL_CLOSES = new Set([1000, 1001, 1005])

@@ -11,22 +11,35 @@ import { WaitingBytes } from './waiting-bytes.js'
 const ROOMY_PAYLOAD_BYTES = INITIAL_BODY_CREDIT_BYTES + 128 * 1024
 
 export class RequestBodySender {
-  readonly #allowance = new Allowance(0)
+  readonly #replayBytes: number
+  #allowance = new Allowance(0)
   #outbox: Outbox | null = null
   #id = 0
-  /** Sent; dropped at the runner's first sign that it has the call. Within the initial credit. */
+  /** Sent. Until the runner is known to have the call that is within the initial credit. */
   #kept: Uint8Array[] = []
+  #keptBytes = 0
   #isKeeping = true
+  #isTaken = false
   /** What came before there was a runner: in its own memory, since most calls carry it in their CALL. */
   #first: Uint8Array | null
-  /** Not covered by the credit yet. */
-  readonly #waiting: WaitingBytes
+  /** Not covered by the credit yet; null where nothing ever was: most bodies are small. */
+  #waiting: WaitingBytes | null = null
+  readonly #budget: CreditBudget
   #hasEnded: boolean
   #isEndSent = false
 
-  /** @param body its beginning, which the caller must not change any more */
-  constructor(budget: CreditBudget, body: Uint8Array | null, hasMore: boolean) {
-    this.#waiting = new WaitingBytes(budget)
+  /**
+   * @param body its beginning, which the caller must not change any more
+   * @param replayBytes what is kept of a call that a runner has taken, in case that the runner is lost
+   */
+  constructor(
+    budget: CreditBudget,
+    body: Uint8Array | null,
+    hasMore: boolean,
+    replayBytes: number,
+  ) {
+    this.#replayBytes = replayBytes
+    this.#budget = budget
     this.#hasEnded = !hasMore
     this.#first = body !== null && body.length > 0 ? body : null
   }
@@ -50,18 +63,19 @@ export class RequestBodySender {
     const hasRoom = outbox.maxPayloadBytes >= ROOMY_PAYLOAD_BYTES
     this.#outbox = outbox
     this.#id = id
-    this.#allowance.grant(INITIAL_BODY_CREDIT_BYTES - this.#allowance.bytes)
+    this.#allowance = new Allowance(INITIAL_BODY_CREDIT_BYTES)
+    this.#isTaken = false
     let first = this.#first
     this.#first = null
     if (first !== null && (!hasRoom || first.length > INITIAL_BODY_CREDIT_BYTES)) {
-      this.#waiting.unshift(first)
+      this.#queue.unshift(first)
       first = null
     }
     if (first !== null) {
       this.#allowance.take(first.length)
-      this.#kept.push(first)
+      this.#keep(first)
     }
-    this.#isEndSent = this.#hasEnded && this.#waiting.length === 0
+    this.#isEndSent = this.#hasEnded && this.#waitingBytes === 0
     return { first, isWhole: this.#isEndSent }
   }
 
@@ -70,14 +84,15 @@ export class RequestBodySender {
     this.#outbox = null
     this.#first = this.#kept.length <= 1 ? (this.#kept[0] ?? null) : Buffer.concat(this.#kept)
     this.#kept = []
+    this.#keptBytes = 0
   }
 
   /** `bytes` may be reused on return. False when some of them wait. */
   write(bytes: Uint8Array): boolean {
     if (this.#hasEnded) return true
-    const sent = this.#waiting.length === 0 ? this.#send(bytes) : 0
+    const sent = this.#waitingBytes === 0 ? this.#send(bytes) : 0
     if (sent === bytes.length) return true
-    this.#waiting.push(bytes.subarray(sent))
+    this.#queue.push(bytes.subarray(sent))
     return false
   }
 
@@ -92,28 +107,45 @@ export class RequestBodySender {
 
   /** Sends what the credit covers. True when nothing waits any more. */
   sendWaiting(): boolean {
-    while (this.#waiting.length > 0) {
-      const sent = this.#send(this.#waiting.peek())
+    const waiting = this.#waiting
+    while (waiting !== null && waiting.length > 0) {
+      const sent = this.#send(waiting.peek())
       if (sent === 0) return false
-      this.#waiting.shift(sent)
+      waiting.shift(sent)
     }
     this.#sendEnd()
     return true
+  }
+
+  /** The runner has the call. */
+  onTaken(): void {
+    this.#isTaken = true
+    if (this.#keptBytes > this.#replayBytes || this.#replayBytes === 0) this.dropKept()
   }
 
   /** From here on another runner cannot be tried. */
   dropKept(): void {
     this.#isKeeping = false
     this.#kept = []
+    this.#keptBytes = 0
   }
 
   /** Nobody wants the rest. */
   drop(): void {
     this.dropKept()
     this.#first = null
-    this.#waiting.clear()
+    this.#waiting?.clear()
     this.#hasEnded = true
     this.#isEndSent = true
+  }
+
+  get #waitingBytes(): number {
+    return this.#waiting?.length ?? 0
+  }
+
+  get #queue(): WaitingBytes {
+    this.#waiting ??= new WaitingBytes(this.#budget)
+    return this.#waiting
   }
 
   /** Sends as much as the credit covers; returns how much that was. */
@@ -125,12 +157,18 @@ export class RequestBodySender {
     for (let at = 0; at < allowed; at += chunkBytes) {
       outbox.sendBody(this.#id, bytes.subarray(at, Math.min(at + chunkBytes, allowed)))
     }
-    if (this.#isKeeping && allowed > 0) this.#kept.push(copyBytes(bytes.subarray(0, allowed)))
+    if (this.#isKeeping && allowed > 0) this.#keep(copyBytes(bytes.subarray(0, allowed)))
     return allowed
   }
 
+  #keep(bytes: Uint8Array): void {
+    this.#kept.push(bytes)
+    this.#keptBytes += bytes.length
+    if (this.#isTaken && this.#keptBytes > this.#replayBytes) this.dropKept()
+  }
+
   #sendEnd(): void {
-    if (!this.#hasEnded || this.#isEndSent || this.#waiting.length > 0 || this.#outbox === null)
+    if (!this.#hasEnded || this.#isEndSent || this.#waitingBytes > 0 || this.#outbox === null)
       return
     this.#isEndSent = true
     this.#outbox.send([FRAME.end, this.#id])

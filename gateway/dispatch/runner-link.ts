@@ -5,12 +5,12 @@
 
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
-import type { CallError } from '../../shared/errors.js'
+import { CallError } from '../../shared/errors.js'
 import { type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
 import { Isolation } from './isolation.js'
-import type { RunnerLoad } from './pick-runner.js'
+import { hashOf, type RunnerLoad } from './pick-runner.js'
 
 /** BUSYs in a row after which a runner is tried with one call at a time. */
 const MAX_BUSY_IN_A_ROW = 8
@@ -48,6 +48,8 @@ export type RunnerState = Announcement['state'] | 'silent' | 'isolated'
 export class RunnerLink implements RunnerLoad {
   readonly id: string
   readonly functionName: string
+  readonly version: string
+  readonly idHash: number
   readonly outbox: Outbox
   readonly #owner: RunnerLinkOwner
   readonly #callerId: string
@@ -91,6 +93,8 @@ export class RunnerLink implements RunnerLoad {
     this.#callerId = callerId
     this.id = announcement.runner
     this.functionName = announcement.function
+    this.version = announcement.version
+    this.idHash = hashOf(announcement.runner)
     this.#announcement = announcement
     this.#lastHeardMs = nowMs
     this.#sinceMs = nowMs
@@ -191,7 +195,7 @@ export class RunnerLink implements RunnerLoad {
     if (this.#forgottenInARow < MAX_FORGOTTEN) return
     this.#forgottenInARow = 0
     this.isolate('it knows nothing of calls that it was given')
-    for (const id of this.#forgotten) this.#invocations.get(id)?.onRunnerLost()
+    for (const id of this.#forgotten) this.#invocations.get(id)?.onLost(runnerLost())
   }
 
   // Another caller may have been quicker, once or twice.
@@ -298,16 +302,16 @@ export class RunnerLink implements RunnerLoad {
   onNoResponders(number: number): void {
     for (const invocation of [...this.#invocations.values()]) {
       if (invocation.messageNumber >= number) invocation.onNotTaken()
-      else invocation.onRunnerLost()
+      else invocation.onLost(runnerLost())
     }
   }
 
-  /** The runner is gone, or our connection, and nobody knows what has arrived. */
-  onLost(): void {
+  /** Our connection is gone, and nobody knows what has arrived. */
+  onLost(error: CallError): void {
     const invocations = [...this.#invocations.values()]
     for (const invocation of invocations) {
       this.#orphans.push(invocation.id)
-      invocation.onRunnerLost()
+      invocation.onLost(error)
     }
   }
 
@@ -420,4 +424,11 @@ export class RunnerLink implements RunnerLoad {
     }
     return invocation
   }
+}
+
+export function runnerLost(): CallError {
+  return new CallError(
+    'runner_lost',
+    'The runner of this call was lost. Try again if that is safe for what it does.',
+  )
 }

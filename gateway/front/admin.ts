@@ -35,7 +35,7 @@ export async function serveAdmin(
   app.any('/*', (res) =>
     sendJson(res, '404 Not Found', { paths: ['/healthz', '/readyz', '/fleet'] }),
   )
-  const socket = await listen(uws, app, host, port, '--admin-port')
+  const socket = await listen(uws, app, host, port, { flag: '--admin-port' })
   return { port: uws.us_socket_local_port(socket), close: () => void app.close() }
 }
 

@@ -8,6 +8,7 @@ import { type Authenticator, AuthFailure, type Principal } from '../auth.js'
 import type { Functions, RouteTarget } from '../functions.js'
 import { challengeOf } from './challenge.js'
 import type { RequestHead } from './request-head.js'
+import type { AfterAnswer } from './response-writer.js'
 
 /** A request that waits to be let in. Exactly one of its methods is called, once. */
 export interface PendingCall {
@@ -24,8 +25,8 @@ export interface PendingCall {
 export interface Refusal {
   /** Further headers, names and values in turn. */
   readonly headers?: readonly string[]
-  /** What becomes of the connection; see `ResponseWriter.whole`. Default: it stays. */
-  readonly connection?: 'close' | 'cut'
+  /** Default: it stays, unless the gateway is leaving. */
+  readonly connection?: Exclude<AfterAnswer, 'keep'>
 }
 
 export interface AdmissionOptions {

@@ -4,39 +4,37 @@
 // `cork` of its own response it may cut the connection: the engine looks at the response afterwards, in
 // memory that is the WebSocket's by then, and now and then finds there what means "close" (uWebSockets.js
 // 20.57; about one connection in twenty was cut right after its 101). Inside another's `cork` neither
-// happens. So the gateway holds one connection to itself.
+// happens. So the gateway holds one connection to itself; not over its public port, which may be shared
+// with other processes.
 
 import type { HttpResponse, TemplatedApp } from 'uWebSockets.js'
 import { randomUUID } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import { listen } from './listen.js'
+import type { Uws } from './uws.js'
+
+const LOOPBACK = '127.0.0.1'
 
 export class CorkAnchor {
-  readonly #path = `/${randomUUID()}`
+  readonly #app: TemplatedApp
   #res: HttpResponse | null = null
-  #socket: Socket | null = null
-  #onHeld: () => void = () => {}
 
-  /** Before the app listens. The path is known to nobody but us. */
-  constructor(app: TemplatedApp) {
-    app.get(this.#path, (res) => {
-      res.onAborted(() => {
-        this.#res = null
-      })
-      this.#res = res
-      this.#onHeld()
-    })
+  private constructor(app: TemplatedApp) {
+    this.#app = app
   }
 
-  /** Connects to the port that the app listens on; resolves when there is something to cork. */
-  hold(host: string, port: number): Promise<void> {
-    const isAny = host === '0.0.0.0' || host === '::'
-    return new Promise((resolve, reject) => {
-      this.#onHeld = resolve
-      const socket = connect(port, isAny ? '127.0.0.1' : host)
-      socket.once('error', reject)
-      socket.write(`GET ${this.#path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-      this.#socket = socket
-    })
+  /** Resolves when there is something to cork. */
+  static async hold(uws: Uws): Promise<CorkAnchor> {
+    const app = uws.App()
+    const anchor = new CorkAnchor(app)
+    const socket = await listen(uws, app, LOOPBACK, 0, { flag: '--host' })
+    try {
+      await anchor.#connect(uws.us_socket_local_port(socket))
+    } finally {
+      // Nobody else is to come.
+      uws.us_listen_socket_close(socket)
+    }
+    return anchor
   }
 
   /** Runs `upgrade` where the engine neither complains nor cuts. */
@@ -47,6 +45,23 @@ export class CorkAnchor {
 
   close(): void {
     this.#res = null
-    this.#socket?.destroy()
+    this.#app.close()
+  }
+
+  #connect(port: number): Promise<void> {
+    // Known to nobody but us.
+    const path = `/${randomUUID()}`
+    return new Promise((resolve, reject) => {
+      this.#app.get(path, (res) => {
+        res.onAborted(() => {
+          this.#res = null
+        })
+        this.#res = res
+        resolve()
+      })
+      const socket = connect(port, LOOPBACK)
+      socket.once('error', reject)
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    })
   }
 }

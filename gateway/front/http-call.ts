@@ -16,47 +16,50 @@ import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.
 import type { Principal } from '../auth.js'
 import type { AnswerHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
-import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
+import type { CallHeads, Route } from './call-head.js'
 import type { CallLog } from './call-log.js'
+import type { Clients, OpenCall } from './clients.js'
 import { EventStream } from './event-stream.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
-import { ResponseWriter, type WriterListener } from './response-writer.js'
+import { type AfterAnswer, ResponseWriter, type WriterListener } from './response-writer.js'
+import type { CallHandle, SharedAnswers } from './shared-answers.js'
 import type { Stallable, StallGuard } from './stall-guard.js'
-import { wirePrincipal } from './wire-principal.js'
 
 type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
 
-interface Route {
-  readonly target: RouteTarget
-  readonly params: Readonly<Record<string, string>>
-  readonly principal: Principal | null
-}
-
 export interface HttpCallOptions {
   readonly dispatcher: Dispatcher
+  readonly callHeads: CallHeads
+  readonly sharedAnswers: SharedAnswers
   readonly log: CallLog
   readonly stalls: StallGuard
+  readonly clients: Clients
 }
 
 const NOTHING = new Uint8Array(0)
+/** The others may be sent twice anyway. */
+const KEYED_METHODS = new Set(['POST', 'PATCH'])
 /** Pieces up to here are worth a copy to be written together. */
 const SMALL_BYTES = 16 * 1024
 
-export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable {
+export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable, OpenCall {
   readonly #res: HttpResponse
   readonly #head: RequestHead
   readonly #callId: string
   readonly #dispatcher: Dispatcher
+  readonly #callHeads: CallHeads
+  readonly #sharedAnswers: SharedAnswers
   readonly #log: CallLog
   readonly #stalls: StallGuard
+  readonly #clients: Clients
   readonly #writer: ResponseWriter
   readonly #startedMs = performance.now()
   #state: CallState = 'deciding'
   #route: Route | null = null
-  #invocation: Invocation | null = null
+  #invocation: CallHandle | null = null
   #failureCode: string | undefined
   #events: EventStream | null = null
   /** Pieces of the answer's body out of one message from the runner. */
@@ -73,14 +76,18 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, log, stalls }: HttpCallOptions,
+    { dispatcher, callHeads, sharedAnswers, log, stalls, clients }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
     this.#callId = callId
     this.#dispatcher = dispatcher
+    this.#callHeads = callHeads
+    this.#sharedAnswers = sharedAnswers
     this.#log = log
     this.#stalls = stalls
+    this.#clients = clients
+    clients.calls.add(this)
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
     this.#isBodyWhole = head.framing === null
     res.onAborted(() => this.#onClientGone())
@@ -125,18 +132,19 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#resume()
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
-    this.#writer.whole(problem.status, problem.headers, problem.body, how.connection)
+    const connection = how.connection ?? this.#afterAnswer
+    this.#writer.whole(problem.status, problem.headers, problem.body, connection)
   }
 
   // ---- the answer ----------------------------------------------------------------------------------
 
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
     this.#resume()
-    this.#writer.whole(status, headers, body)
+    this.#writer.whole(status, headers, body, this.#afterAnswer)
   }
 
   onHead(status: number, headers: FlatHeaders): void {
-    this.#writer.begin(status, headers)
+    this.#writer.begin(status, headers, this.#afterAnswer)
     if (this.#writer.isDone) {
       // HEAD, or a status without a body: nobody wants what the function still has to say.
       this.#invocation?.cancel('succeeded')
@@ -176,7 +184,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#failureCode ??= error.code
     const problem = problemOf(error, this.#callId)
     if (!this.#writer.hasBegun) {
-      return this.#writer.whole(problem.status, problem.headers, problem.body)
+      return this.#writer.whole(problem.status, problem.headers, problem.body, this.#afterAnswer)
     }
     this.#events?.fail(problem)
     this.#writer.breakOff()
@@ -192,6 +200,20 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
 
   onDrain(): void {
     this.#resume()
+  }
+
+  /** The gateway leaves now: says so in an answer, or breaks it off. */
+  sendAway(error: CallError): void {
+    if (this.#state === 'deciding' || this.#state === 'collecting') return this.refuse(error)
+    if (this.#state !== 'dispatched') return
+    const invocation = this.#invocation!
+    if (invocation.isOver) this.onError(error)
+    else invocation.abort(error)
+  }
+
+  get #afterAnswer(): AfterAnswer {
+    if (!this.#clients.areLeaving) return 'keep'
+    return this.#isBodyWhole ? 'cut' : 'close'
   }
 
   #takeUnwritten(): readonly Uint8Array[] {
@@ -229,29 +251,15 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #dispatch(): void {
     if (this.#state !== 'collecting') return
     this.#state = 'dispatched'
-    const { target, params, principal } = this.#route!
-    const head = this.#head
     const body =
       this.#collected.length <= 1 ? (this.#collected[0] ?? null) : Buffer.concat(this.#collected)
     this.#collected = []
-    this.#invocation = this.#dispatcher.start(
-      {
-        functionName: target.functionName,
-        callId: this.#callId,
-        timeoutMs: target.timeoutMs,
-        firstByteMs: target.firstByteMs,
-        idleMs: target.idleMs,
-        method: head.method,
-        url: head.url,
-        params,
-        headers: head.headers,
-        principal: principal === null ? null : wirePrincipal(principal),
-        fairnessKey: principal?.subject ?? '',
-      },
-      body,
-      !this.#isBodyWhole,
-      this,
-    )
+    const { method, idempotencyKey } = this.#head
+    const head = this.#callHeads.of(this.#route!, this.#head, method, this.#callId)
+    this.#invocation =
+      idempotencyKey === null || !KEYED_METHODS.has(method)
+        ? this.#dispatcher.start(head, body, !this.#isBodyWhole, this)
+        : this.#sharedAnswers.start(idempotencyKey, head, body, !this.#isBodyWhole, this)
     this.#resume()
     if (!this.#isBodyWhole) this.#stalls.add(this)
   }
@@ -312,6 +320,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#collected = []
     this.#events?.stop()
     this.#stalls.delete(this)
+    this.#clients.calls.delete(this)
+    this.#clients.onQuiet()
     this.#log.write({
       callId: this.#callId,
       method: this.#head.method,

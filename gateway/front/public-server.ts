@@ -1,26 +1,22 @@
 // The public port: gives every request and every WebSocket its call. The calls live in `http-call.ts` and
 // `socket-call.ts`; who may call what is `admission.ts`.
 
-import type {
-  HttpRequest,
-  HttpResponse,
-  us_listen_socket,
-  us_socket_context_t,
-} from 'uWebSockets.js'
-import type { Logger } from 'pino'
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
 import { CallError } from '../../shared/errors.js'
 import type { Authenticator } from '../auth.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
 import { Admission } from './admission.js'
+import { CallHeads, type StandingClaims } from './call-head.js'
 import { CallIds } from './call-ids.js'
 import { CallLog } from './call-log.js'
+import { Clients } from './clients.js'
 import { CorkAnchor } from './cork-anchor.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall, type HttpCallOptions } from './http-call.js'
-import { listen } from './listen.js'
-import { setReceiveBuffer } from './receive-buffer.js'
+import { PublicPort, type PublicPortOptions } from './public-port.js'
 import { readHead } from './request-head.js'
+import { SharedAnswers, type SharedAnswersOptions } from './shared-answers.js'
 import { SocketCall, type SocketData } from './socket-call.js'
 import { StallGuard } from './stall-guard.js'
 import type { Uws } from './uws.js'
@@ -34,37 +30,38 @@ const MAX_ENGINE_BYTES = 2 ** 31 - 1
 const UNSERVED_METHODS = new Set(['TRACE', 'CONNECT', 'TRACK'])
 const SERVED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
-export interface PublicServerOptions {
+export interface PublicServerOptions
+  extends PublicPortOptions,
+    StandingClaims,
+    SharedAnswersOptions {
   readonly functions: Functions
   readonly authenticator: Authenticator
   readonly dispatcher: Dispatcher
-  readonly log: Logger
   /** Whether a WebSocket ends with the token that opened it. */
   readonly socketExpiry: 'close' | 'ignore'
-  /** Of the kernel, for each connection; see `receive-buffer.ts`. */
-  readonly receiveBufferBytes: number
   /** Largest message of a WebSocket, whatever its function says. */
   readonly maxMessageBytes: number
 }
 
 export interface PublicServer {
   readonly port: number
-  /** Takes no new connections and sends the WebSockets away (1012); requests go on. */
+  /**
+   * Takes no new connections, ends those that are kept alive behind their next answer, and sends the
+   * WebSockets away (1012); calls go on.
+   */
   drain(): void
-  /** Cuts what is still open. */
+  /** Nobody is left that waits for an answer, or is about to. */
+  readonly isDrained: boolean
+  /** Breaks off what is still open. */
   close(): void
 }
 
 /** Listens; throws PortTaken. */
-export async function servePublic(
-  uws: Uws,
-  options: PublicServerOptions,
-  host: string,
-  port: number,
-): Promise<PublicServer> {
+export async function servePublic(uws: Uws, options: PublicServerOptions): Promise<PublicServer> {
+  const anchor = await CorkAnchor.hold(uws)
   const app = uws.App()
-  const anchor = new CorkAnchor(app)
   const front = new Front(options, anchor)
+  app.filter((_res, difference) => front.clients.onConnections(Number(difference)))
   app.ws<SocketData>('/*', {
     // The engine cuts what is over its own limit without a word; a function's limit is below and has 1009.
     maxPayloadLength: Math.min(2 * options.maxMessageBytes, MAX_ENGINE_BYTES),
@@ -83,25 +80,24 @@ export async function servePublic(
       ws.getUserData().call.onClientClose(code, Buffer.from(reason).toString('utf8')),
   })
   app.any('/*', (res, req) => front.onRequest(res, req))
-  const socket: us_listen_socket = await listen(uws, app, host, port, '--port')
-  const fault = await setReceiveBuffer(uws.us_socket_local_port(socket), options.receiveBufferBytes)
-  if (fault !== null) {
-    options.log.warn({ reason: fault }, 'a fast upload may take much memory: no receive buffer set')
-  }
-  await anchor.hold(host, uws.us_socket_local_port(socket))
-  let isListening = true
-  const stopListening = () => {
-    if (isListening) uws.us_listen_socket_close(socket)
-    isListening = false
+  let port: PublicPort
+  try {
+    port = await PublicPort.open(uws, app, options)
+  } catch (error) {
+    front.close()
+    throw error
   }
   return {
-    port: uws.us_socket_local_port(socket),
+    port: port.number,
     drain() {
-      stopListening()
-      front.closeSockets()
+      front.drain()
+      void port.stop().then(() => front.clients.onQuiet())
+    },
+    get isDrained() {
+      return !port.isListening && front.clients.areGone
     },
     close() {
-      stopListening()
+      port.close()
       front.close()
       app.close()
     },
@@ -113,17 +109,25 @@ class Front {
   readonly #anchor: CorkAnchor
   readonly #admission: Admission
   readonly #stalls = new StallGuard()
+  readonly #callHeads: CallHeads
   readonly #httpOptions: HttpCallOptions
-  readonly #sockets = new Set<SocketCall>()
   readonly #callIds = new CallIds()
-  #isDraining = false
+  readonly clients = new Clients()
 
   constructor(options: PublicServerOptions, anchor: CorkAnchor) {
     this.#options = options
     this.#anchor = anchor
     this.#admission = new Admission(options)
     const { dispatcher, log } = options
-    this.#httpOptions = { dispatcher, log: new CallLog(log), stalls: this.#stalls }
+    this.#callHeads = new CallHeads(options)
+    this.#httpOptions = {
+      dispatcher,
+      callHeads: this.#callHeads,
+      sharedAnswers: new SharedAnswers(options),
+      log: new CallLog(log),
+      stalls: this.#stalls,
+      clients: this.clients,
+    }
   }
 
   onRequest(res: HttpResponse, req: HttpRequest): void {
@@ -144,37 +148,34 @@ class Front {
     const head = readHead(req)
     const handshake = readHandshake(head)
     const { dispatcher, log, socketExpiry, maxMessageBytes } = this.#options
-    if ('error' in handshake) {
+    if ('error' in handshake || this.clients.areLeaving) {
       const call = new HttpCall(res, head, this.#callIds.next(), this.#httpOptions)
-      return call.refuse(handshake.error, handshake.how)
+      if ('error' in handshake) return call.refuse(handshake.error, handshake.how)
+      return call.refuse(shuttingDown(), { connection: 'cut' })
     }
-    const call = new SocketCall(
-      res,
-      context,
-      withTokenFromProtocol(head, handshake),
-      handshake,
-      this.#callIds.next(),
-      {
-        dispatcher,
-        log,
-        closesOnExpiry: socketExpiry === 'close',
-        maxMessageBytes,
-        anchor: this.#anchor,
-        onClosed: (closed) => this.#sockets.delete(closed),
-      },
-    )
-    if (this.#isDraining) return call.refuse(shuttingDown())
-    this.#sockets.add(call)
-    this.#admission.decide(call, 'WS', withTokenFromProtocol(head, handshake))
+    // One and the same for admission and call: it may be given the token to pass on.
+    const tokenHead = withTokenFromProtocol(head, handshake)
+    const call = new SocketCall(res, context, tokenHead, handshake, this.#callIds.next(), {
+      dispatcher,
+      callHeads: this.#callHeads,
+      log,
+      closesOnExpiry: socketExpiry === 'close',
+      maxMessageBytes,
+      anchor: this.#anchor,
+      clients: this.clients,
+    })
+    this.#admission.decide(call, 'WS', tokenHead)
   }
 
-  /** Clients come back, to another gateway or to the next life of this one. */
-  closeSockets(): void {
-    this.#isDraining = true
-    for (const call of [...this.#sockets]) call.sendAway(shuttingDown())
+  /** WebSockets come back, to another gateway or to the next life of this one; calls go on. */
+  drain(): void {
+    this.clients.leave()
+    for (const call of [...this.clients.sockets]) call.sendAway(shuttingDown())
   }
 
   close(): void {
+    this.clients.leave()
+    for (const call of [...this.clients.calls]) call.sendAway(shuttingDown())
     this.#stalls.close()
     this.#anchor.close()
   }

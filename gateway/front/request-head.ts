@@ -10,6 +10,8 @@ export interface RequestHead {
   readonly url: string
   readonly host: string
   readonly authorization: string
+  /** Of the field `Idempotency-Key`. */
+  readonly idempotencyKey: string | null
   /** Names in lower case and values in turn, without `authorization` and `transfer-encoding`. */
   readonly headers: string[]
   readonly framing: Framing
@@ -18,6 +20,7 @@ export interface RequestHead {
 export function readHead(req: HttpRequest): RequestHead {
   const headers: string[] = []
   let authorization = ''
+  let idempotencyKey: string | null = null
   let host = ''
   let contentLength: string | null = null
   let transferEncoding: string | null = null
@@ -35,6 +38,9 @@ export function readHead(req: HttpRequest): RequestHead {
         isFramedTwice ||= transferEncoding !== null
         transferEncoding = value
         return
+      case 'idempotency-key':
+        idempotencyKey = value
+        break
       case 'host':
         host = value
         break
@@ -51,6 +57,7 @@ export function readHead(req: HttpRequest): RequestHead {
     url: query === undefined || query === '' ? path : `${path}?${query}`,
     host,
     authorization,
+    idempotencyKey,
     headers,
     framing: isFramedTwice ? 'refused' : readFraming(contentLength, transferEncoding),
   }

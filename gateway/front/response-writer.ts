@@ -24,6 +24,13 @@ const NOTHING = new Uint8Array(0)
 
 type WriterState = 'idle' | 'streaming' | 'ending' | 'done'
 
+/**
+ * What becomes of the connection. `close`: the client is told to close it, and what it still sends is
+ * dropped by the engine. `cut`: the engine closes it as well, which can cost a client that still sends the
+ * answer.
+ */
+export type AfterAnswer = 'keep' | 'close' | 'cut'
+
 export interface WriterListener {
   /** So many bytes of `write` have been taken over by the client's socket, or will never be. */
   onSent(bytes: number): void
@@ -71,14 +78,13 @@ export class ResponseWriter {
 
   /**
    * A whole answer.
-   * @param connection `cut`: closed under a client that still sends, which can cost it the answer;
-   *   `close`: it is asked to close, and what it still sends is dropped by the engine
+   * @param connection see `AfterAnswer`
    */
   whole(
     status: number,
     headers: FlatHeaders,
     body: Uint8Array | string,
-    connection: 'keep' | 'close' | 'cut' = 'keep',
+    connection: AfterAnswer = 'keep',
   ): void {
     if (this.#state !== 'idle') return
     this.#state = 'done'
@@ -88,7 +94,7 @@ export class ResponseWriter {
       if (connection === 'close') res.writeHeader('connection', 'close')
       if (this.#isHead || isBodiless(status)) {
         const reportedBytes = this.#reportedLength(status, headers, body.length)
-        this.#endWithoutBody(reportedBytes, connection === 'cut')
+        this.#endWithoutBody(reportedBytes, connection)
       } else {
         this.#sentBytes = body.length
         res.end(body, connection === 'cut')
@@ -97,15 +103,19 @@ export class ResponseWriter {
     this.#listener.onDone()
   }
 
-  /** The beginning of an answer whose body follows in `write`. */
-  begin(status: number, headers: FlatHeaders): void {
+  /**
+   * The beginning of an answer whose body follows in `write`.
+   * @param connection but not `cut`, which the engine does only behind a whole answer: `close` instead
+   */
+  begin(status: number, headers: FlatHeaders, connection: AfterAnswer = 'keep'): void {
     if (this.#state !== 'idle') return
     const res = this.#res
     if (this.#isHead || isBodiless(status)) {
       this.#state = 'done'
       res.cork(() => {
         this.#writeHead(status, headers)
-        this.#endWithoutBody(this.#reportedLength(status, headers, undefined), false)
+        if (connection === 'close') res.writeHeader('connection', 'close')
+        this.#endWithoutBody(this.#reportedLength(status, headers, undefined), connection)
       })
       this.#listener.onDone()
       return
@@ -113,7 +123,10 @@ export class ResponseWriter {
     this.#state = 'streaming'
     this.#totalBytes = contentLengthOf(headers)
     res.onWritable(() => this.#onWritable())
-    res.cork(() => this.#writeHead(status, headers))
+    res.cork(() => {
+      this.#writeHead(status, headers)
+      if (connection !== 'keep') res.writeHeader('connection', 'close')
+    })
   }
 
   /** A piece of the body; may be reused on return. */
@@ -185,11 +198,13 @@ export class ResponseWriter {
     res.writeHeader('x-call-id', this.#callId)
   }
 
-  /** An `undefined` length would be written as a number of its own. */
-  #endWithoutBody(reportedBytes: number | undefined, closesConnection: boolean): void {
-    if (reportedBytes !== undefined) this.#res.endWithoutBody(reportedBytes, closesConnection)
-    else if (closesConnection) this.#res.end('', true)
-    else this.#res.endWithoutBody()
+  #endWithoutBody(reportedBytes: number | undefined, connection: AfterAnswer): void {
+    const res = this.#res
+    if (reportedBytes !== undefined)
+      return void res.endWithoutBody(reportedBytes, connection === 'cut')
+    // The engine closes only behind a length, and an `undefined` one would be written as a number.
+    if (connection === 'cut') res.writeHeader('connection', 'close')
+    res.endWithoutBody()
   }
 
   #reportedLength(

@@ -16,12 +16,13 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
+import type { CallHeads } from './call-head.js'
+import type { Clients, OpenCall } from './clients.js'
 import type { CorkAnchor } from './cork-anchor.js'
 import type { Handshake } from './handshake.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { ResponseWriter } from './response-writer.js'
-import { wirePrincipal } from './wire-principal.js'
 
 /**
  * Messages that may wait for the function, together with one of the largest size: with more, the next one
@@ -46,18 +47,19 @@ export interface SocketData {
 
 export interface SocketCallOptions {
   readonly dispatcher: Dispatcher
+  readonly callHeads: CallHeads
   readonly log: Logger
   /** Whether a connection ends with the token that opened it. */
   readonly closesOnExpiry: boolean
   /** Largest message, whatever the function says. */
   readonly maxMessageBytes: number
   readonly anchor: CorkAnchor
-  readonly onClosed: (call: SocketCall) => void
+  readonly clients: Clients
 }
 
 type SocketState = 'deciding' | 'calling' | 'open' | 'closed'
 
-export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
+export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, OpenCall {
   readonly #res: HttpResponse
   readonly #context: us_socket_context_t
   readonly #head: RequestHead
@@ -77,6 +79,8 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   #unsentPieces: number[] = []
   #isInsideMessage = false
   #isClosedByFunction = false
+  /** Code and reason of the close that waits for the client to read what was sent before. */
+  #farewell: [code: number, reason: string] | null = null
   #receivedMessages = 0
   #sentMessages = 0
   #code: string | undefined
@@ -96,6 +100,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     this.#callId = callId
     this.#options = options
     this.#writer = new ResponseWriter(res, callId, false, NOBODY)
+    options.clients.sockets.add(this)
     res.onAborted(() => this.#onClientGone())
   }
 
@@ -110,20 +115,9 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     this.#state = 'calling'
     this.#target = target
     this.#principal = principal
-    this.#invocation = this.#options.dispatcher.start(
-      {
-        functionName: target.functionName,
-        callId: this.#callId,
-        timeoutMs: target.timeoutMs,
-        firstByteMs: target.firstByteMs,
-        idleMs: target.idleMs,
-        method: 'WS',
-        url: this.#head.url,
-        params,
-        headers: this.#head.headers,
-        principal: principal === null ? null : wirePrincipal(principal),
-        fairnessKey: principal?.subject ?? '',
-      },
+    const { dispatcher, callHeads } = this.#options
+    this.#invocation = dispatcher.start(
+      callHeads.of({ target, params, principal }, this.#head, 'WS', this.#callId),
       null,
       false,
       this,
@@ -133,7 +127,8 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   refuse(error: CallError, how: Refusal = {}): void {
     if (this.#state === 'closed') return
     const problem = problemOf(error, this.#callId, how.headers)
-    this.#writer.whole(problem.status, problem.headers, problem.body, how.connection)
+    const connection = how.connection ?? (this.#options.clients.areLeaving ? 'cut' : 'keep')
+    this.#writer.whole(problem.status, problem.headers, problem.body, connection)
     this.#finish(problem.status, error.code)
   }
 
@@ -153,6 +148,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
       res.writeHeader('x-call-id', this.#callId)
       res.upgrade({ call: this }, key, chosen, extensions, this.#context)
     })
+    this.#options.clients.onConnections(-1)
   }
 
   onMessage(bytes: Uint8Array, isText: boolean, isLast: boolean): void {
@@ -232,6 +228,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   /** The client has taken everything that was sent. */
   onDrained(): void {
     for (const bytes of this.#unsentPieces.splice(0)) this.#invocation?.consumedMessage(bytes)
+    if (this.#farewell !== null) this.#endSocket(...this.#farewell)
   }
 
   onClientClose(code: number, reason: string): void {
@@ -243,12 +240,17 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
     this.#finish(101, this.#code ?? (code === 1006 ? 'cancelled' : undefined), code)
   }
 
-  /** This end is leaving: the client can come back to another one. */
+  /** This end is leaving: the client can come back to another one. It reads first what it was sent. */
   sendAway(error: CallError): void {
-    if (this.#state === 'open')
-      return this.closeFromHere(errorMeaning[error.code].closeCode, error.message)
-    this.#invocation?.cancel()
-    this.refuse(error)
+    const { closeCode } = errorMeaning[error.code]
+    if (this.#state !== 'open') {
+      this.#invocation?.cancel()
+      return this.refuse(error)
+    }
+    if (this.#unsentPieces.length === 0) return this.closeFromHere(closeCode, error.message)
+    // Behind `closeSocket` the function says no more; see `onDrained` for the client.
+    this.#invocation?.closeSocket(closeCode, error.message)
+    this.#farewell = [closeCode, error.message]
   }
 
   /** Closes the client's connection and tells the function so. */
@@ -293,7 +295,8 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler {
   #finish(status: number, code: string | undefined, closeCode?: number): void {
     if (this.#expiry !== null) clearTimeout(this.#expiry)
     this.#state = 'closed'
-    this.#options.onClosed(this)
+    this.#options.clients.sockets.delete(this)
+    this.#options.clients.onQuiet()
     this.#options.log.info(
       {
         callId: this.#callId,

@@ -6,23 +6,29 @@ import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
 import { startCuttableProxy } from '../support/cuttable-proxy.js'
 import { startTestNats } from '../support/nats.js'
+import { signalled } from '../support/scripted-socket.js'
 import { System } from '../support/system.js'
 
-const SOON_MS = 4_000
+/** Far from what the calls would take. */
+const SOON_MS = 30_000
+const LONG_MS = 600_000
 
 const nats = await startTestNats(t)
 const toGateway = await startCuttableProxy(t, nats.url)
 const toRunner = await startCuttableProxy(t, nats.url)
 const system = await System.start(t, { nats, gateway: { natsUrl: toGateway.url } })
 
-let aborted = Promise.resolve()
+let begun = signalled()
+let aborted = signalled()
 await system.serve(
   defineFunction({
     name: 'nap',
     auth: 'public',
     maxInputs: 4,
+    timeoutMs: LONG_MS,
     run: async (input, { signal }) => {
-      aborted = new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+      signal.addEventListener('abort', () => aborted.go())
+      begun.go()
       await delay((input as { ms: number }).ms, undefined, { signal })
       return 'slept'
     },
@@ -30,6 +36,10 @@ await system.serve(
   { natsUrl: toRunner.url },
 )
 
+t.beforeEach(() => {
+  begun = signalled()
+  aborted = signalled()
+})
 t.afterEach(async () => {
   toGateway.mend()
   toRunner.mend()
@@ -45,16 +55,17 @@ async function untilReady(expected: boolean): Promise<void> {
 }
 
 t.test('the gateway’s goes: calls under way end at once', async (t) => {
-  const answered = system.post('/nap', { ms: 20_000 })
-  await system.until('nap', ({ counters }) => counters.inFlight === 1)
+  const answered = system.post('/nap', { ms: LONG_MS })
+  await begun.promise
   toGateway.cut()
   const response = await answered
-  t.equal(response.status, 502)
-  t.match(await response.json(), { code: 'runner_lost' })
+  t.equal(response.status, 503)
+  t.equal(response.headers.get('retry-after'), '1')
+  t.match(await response.json(), { code: 'transport_unavailable' })
   await untilReady(false)
   toGateway.mend()
   await untilReady(true)
-  await aborted
+  await aborted.promise
   const again = await system.post('/nap', { ms: 1 })
   t.equal(await again.text(), 'slept')
 })
@@ -64,7 +75,7 @@ t.test('calls that come meanwhile wait, and are served when it is back', async (
   // answered, and each held a slot until its deadline.
   toGateway.cut()
   await untilReady(false)
-  const answered = system.post('/nap', { ms: 1 }, { signal: AbortSignal.timeout(SOON_MS) })
+  const answered = system.post('/nap', { ms: 1 })
   await system.until('nap', ({ queued, counters }) => queued + counters.inFlight === 1)
   t.match(await system.state('nap'), { queued: 1, counters: { inFlight: 0 } })
   toGateway.mend()
@@ -73,12 +84,12 @@ t.test('calls that come meanwhile wait, and are served when it is back', async (
 
 t.test('a call that waited for a slot is not lost with it', async (t) => {
   // The slots of the calls that ended were given to it while the connection was gone.
-  const busy = [1, 2, 3, 4].map(() => system.post('/nap', { ms: 20_000 }))
+  const busy = [1, 2, 3, 4].map(() => system.post('/nap', { ms: LONG_MS }))
   await system.until('nap', ({ counters }) => counters.inFlight === 4)
-  const waiting = system.post('/nap', { ms: 1 }, { signal: AbortSignal.timeout(SOON_MS) })
+  const waiting = system.post('/nap', { ms: 1 })
   await system.until('nap', ({ queued }) => queued === 1)
   toGateway.cut()
-  for (const response of await Promise.all(busy)) t.equal(response.status, 502)
+  for (const response of await Promise.all(busy)) t.equal(response.status, 503)
   toGateway.mend()
   t.equal(await (await waiting).text(), 'slept')
 })
@@ -93,15 +104,15 @@ t.test('a function that is deployed after it was gone is seen', async (t) => {
 })
 
 t.test('a runner’s goes for long: its calls end soon, its next ones work', async (t) => {
-  const answered = system.post('/nap', { ms: 20_000 })
-  await system.until('nap', ({ counters }) => counters.inFlight === 1)
+  const answered = system.post('/nap', { ms: LONG_MS })
+  await begun.promise
   const startedMs = performance.now()
   toRunner.cut()
   const response = await answered
   t.equal(response.status, 502)
   t.match(await response.json(), { code: 'runner_lost' })
   t.ok(performance.now() - startedMs < SOON_MS)
-  await aborted
+  await aborted.promise
   toRunner.mend()
   await system.until('nap', ({ freeSlots }) => freeSlots === 4)
   t.equal(await (await system.post('/nap', { ms: 1 })).text(), 'slept')
@@ -111,10 +122,10 @@ t.test('a runner’s goes for a moment: its calls end soon, too', async (t) => {
   // The runner cancelled its calls, and its ERROR frames were dropped with the connection. It was back
   // before the gateway's next PING, so the gateway waited for their deadlines.
   const startedMs = performance.now()
-  const answered = system.post('/nap', { ms: 20_000 }, { signal: AbortSignal.timeout(SOON_MS) })
-  await system.until('nap', ({ counters }) => counters.inFlight === 1)
+  const answered = system.post('/nap', { ms: LONG_MS })
+  await begun.promise
   toRunner.cut()
-  await aborted
+  await aborted.promise
   toRunner.mend()
   t.equal((await answered).status, 502)
   t.ok(performance.now() - startedMs < SOON_MS)

@@ -4,7 +4,8 @@
 import t from 'tap'
 import { functionFile, System } from '../support/system.js'
 
-const SOON_MS = 3_000
+/** Far from the deadline, and from what the calls would take. */
+const SOON_MS = 30_000
 
 const system = await System.start(t)
 
@@ -34,7 +35,7 @@ t.afterEach(async () => {
 })
 
 t.test('a call that it had ends with runner_lost, soon', async (t) => {
-  const answered = system.post('/sleeper', { ms: 50_000 })
+  const answered = system.post('/sleeper', { ms: 600_000 })
   await system.until('sleeper', ({ counters }) => counters.inFlight === 1)
   const startedMs = performance.now()
   const replaced = kill()
@@ -53,7 +54,8 @@ t.test('an answer that had begun is seen as broken', async (t) => {
     `POST /sleeper HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   )
   t.equal((await client.head())?.status, 200)
-  t.equal((await client.chunk())?.toString(), 'data: 0\n\n')
+  // Several values may be one chunk.
+  t.match((await client.chunk())?.toString(), /^data: 0\n\n/)
   const startedMs = performance.now()
   const replaced = kill()
   let last: Buffer | null | undefined = null
@@ -66,7 +68,7 @@ t.test('an answer that had begun is seen as broken', async (t) => {
 
 t.test('calls that waited go on with the runner that takes its place', async (t) => {
   const before = (await system.state('sleeper')).counters
-  const busy = [system.post('/sleeper', { ms: 50_000 }), system.post('/sleeper', { ms: 50_000 })]
+  const busy = [system.post('/sleeper', { ms: 600_000 }), system.post('/sleeper', { ms: 600_000 })]
   await system.until('sleeper', ({ counters }) => counters.inFlight === 2)
   const waiting = [1, 2, 3].map(() => system.post('/sleeper', { ms: 1 }))
   await system.until('sleeper', ({ queued }) => queued === 3)

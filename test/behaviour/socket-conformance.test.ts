@@ -58,7 +58,9 @@ app.ws('/*', {
   compression: uws.SHARED_COMPRESSOR,
   message: (ws, message, isBinary) => void ws.send(message, isBinary, true),
 })
-const barePort = uws.us_socket_local_port(await listen(uws, app, '127.0.0.1', 0, '--port'))
+const barePort = uws.us_socket_local_port(
+  await listen(uws, app, '127.0.0.1', 0, { flag: '--port' }),
+)
 t.teardown(() => app.close())
 
 const cases: Case[] = [

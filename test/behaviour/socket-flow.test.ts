@@ -1,6 +1,7 @@
 // Who does not read slows down whoever writes to him, and costs neither the gateway nor the runner more
 // than a bounded amount of memory.
 
+import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { frameBytes, OPCODE, RawSocket } from '../support/raw-socket.js'
@@ -12,7 +13,7 @@ const MIB = 1024 * 1024
 
 const system = await System.start(t)
 const talk = new ScriptedSocket('talk', { route: 'WS /talk' })
-await system.serve(talk.definition, { cancelGraceMs: 5_000 })
+await system.serve(talk.definition)
 const hasty = new ScriptedSocket('hasty', { route: 'WS /hasty' })
 await system.serve(hasty.definition, { cancelGraceMs: 100 })
 const url = `${system.url}/talk`
@@ -84,9 +85,10 @@ t.test(
 t.test('a function that does not read: its client is closed with 1013', async (t) => {
   const mayReturn = signalled()
   let closeCode: unknown
-  const settled = talk.does(async (socket) => {
+  const settled = talk.does(async (socket, { signal }) => {
     socket.accept()
     await mayReturn.promise
+    if (!signal.aborted) await once(signal, 'abort')
     closeCode = socket.closeCode
   })
   const before = process.memoryUsage().rss
@@ -164,17 +166,19 @@ t.test('one that still reads when its grace period is over is not left waiting',
   // The gateway had forgotten the call by then, and what it held of the messages: the iteration never ended
   // and the slot never came back.
   const seen: number[] = []
-  const settled = hasty.does(async (socket) => {
+  const settled = hasty.does(async (socket, { signal }) => {
+    socket.accept()
+    if (!signal.aborted) await once(signal, 'abort')
     for await (const message of socket) {
       seen.push((message as Uint8Array)[0]!)
-      await delay(10)
+      await delay(20)
     }
   })
   const client = await SocketClient.open(t, `${system.url}/hasty`, { perMessageDeflate: false })
   for (let index = 0; index < 60; index++) await client.send(Buffer.alloc(16 * 1024, index))
   await client.close(1000)
-  const outcome = await Promise.race([settled.then(() => 'settled'), delay(3_000, 'waiting')])
-  t.equal(outcome, 'settled', `after ${seen.length} of 60 messages`)
+  await settled
+  t.ok(seen.length < 60, `it had ${seen.length} of 60 messages`)
 })
 
 t.test('both sides may send at once, more than any buffer holds', async (t) => {

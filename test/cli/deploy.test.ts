@@ -24,7 +24,9 @@ t.test('deploy and undeploy', async (t) => {
   const config = readConfig(natsSettings, { natsUrl: url }, {})
   const registered = () =>
     withRegistry(config, async (registry) =>
-      (await registry.list()).map(({ name, routes }) => [name, ...routes]),
+      [...(await registry.list()).values()]
+        .map(({ manifest: { name, routes } }) => [name, ...routes])
+        .sort(),
     )
 
   await t.test('the routes that change are printed', async (t) => {

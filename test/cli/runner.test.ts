@@ -29,7 +29,7 @@ t.test('callgate runner', async (t) => {
   t.teardown(() => client.close())
   const config = readConfig(natsSettings, { natsUrl: url }, {})
   const names = () =>
-    withRegistry(config, async (registry) => (await registry.list()).map(({ name }) => name))
+    withRegistry(config, async (registry) => [...(await registry.list()).keys()].sort())
 
   await t.test('each file has a process, which is started again when it dies', async (t) => {
     const runner = startCommand(t, ['runner', 'first.ts', 'second.js'], options)

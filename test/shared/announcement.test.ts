@@ -11,6 +11,7 @@ const ANNOUNCEMENT = {
   protocol: 1,
   runner: 'AbCdEfGh-_01',
   function: 'embed',
+  version: 'v2',
   state: 'ready' as const,
   slots: 8,
   busyBy: { caller1: 2, caller2: 1 },

@@ -82,7 +82,8 @@ t.test(
         limited(passed, 'first', () => {
           deadlines.clear(second, 10)
           deadlines.set(third, 10)
-          setImmediate(() => deadlines.clear(third, 10))
+          // Later, and before any other timer.
+          queueMicrotask(() => deadlines.clear(third, 10))
         }),
         10,
       )

@@ -14,6 +14,9 @@ const MANIFEST = {
   idleMs: null,
   pingMs: null,
   maxMessageBytes: 2 * 1024 * 1024,
+  idempotent: true,
+  maxAttempts: 2,
+  affinity: { header: 'x-session' },
   loadTimeoutMs: 600_000,
 }
 
@@ -24,9 +27,20 @@ t.test('a manifest is read from text as from a value', (t) => {
   t.end()
 })
 
-t.test('a manifest of before `loadTimeoutMs` gets its default', (t) => {
-  const { loadTimeoutMs: _, ...older } = MANIFEST
-  t.same(readManifest(older), MANIFEST)
+t.test('what a manifest of an earlier release does not say has its default', (t) => {
+  const {
+    idempotent: _,
+    maxAttempts: __,
+    affinity: ___,
+    loadTimeoutMs: ____,
+    ...earlier
+  } = MANIFEST
+  t.match(readManifest(earlier), {
+    idempotent: false,
+    maxAttempts: 3,
+    affinity: null,
+    loadTimeoutMs: 600_000,
+  })
   t.equal(readManifest({ ...MANIFEST, loadTimeoutMs: null }).loadTimeoutMs, null)
   t.end()
 })
@@ -64,6 +78,8 @@ const REFUSED: Record<string, unknown> = {
   'a fractional maxInputs': { ...MANIFEST, maxInputs: 1.5 },
   'a timeout of zero': { ...MANIFEST, timeoutMs: 0 },
   'a timeout beyond what a timer holds': { ...MANIFEST, timeoutMs: 2 ** 31 },
+  'affinity to two things at once': { ...MANIFEST, affinity: { header: 'a', claim: 'b' } },
+  'no attempt at all': { ...MANIFEST, maxAttempts: 0 },
   'no timeout at all': { ...MANIFEST, timeoutMs: undefined },
   'a negative body bound': { ...MANIFEST, maxBodyBytes: -1 },
   'no auth: nobody shall be let in by mistake': { ...MANIFEST, auth: undefined },

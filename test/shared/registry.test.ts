@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kvm } from '@nats-io/kv'
 import t, { type Test } from 'tap'
+import type { Deployment } from '../../shared/deployment.js'
 import { type Manifest, ManifestError } from '../../shared/manifest.js'
 import { Registry, RegistryUnavailable } from '../../shared/registry.js'
 import { subjectsIn } from '../../shared/subjects.js'
@@ -14,23 +15,17 @@ const subjects = subjectsIn('callgate')
 t.test('what was put can be got and is listed; what was deleted is gone', async (t) => {
   const { registry } = await openRegistry(t)
   t.equal(await registry.get('embed'), null)
-  t.same(await registry.list(), [])
+  t.equal((await registry.list()).size, 0)
   await registry.put(manifest('embed'))
   await registry.put(manifest('answer', { maxInputs: 3 }))
   await registry.put(manifest('embed', { maxInputs: 9 }))
   t.same(await registry.get('embed'), manifest('embed', { maxInputs: 9 }))
-  t.same(
-    (await registry.list()).map(({ name }) => name),
-    ['answer', 'embed'],
-  )
+  t.same([...(await registry.list()).keys()].sort(), ['answer', 'embed'])
   t.equal(await registry.delete('embed'), true)
   t.equal(await registry.delete('embed'), false)
   t.equal(await registry.delete('never'), false)
   t.equal(await registry.get('embed'), null)
-  t.same(
-    (await registry.list()).map(({ name }) => name),
-    ['answer'],
-  )
+  t.same([...(await registry.list()).keys()], ['answer'])
   await registry.put(manifest('embed'))
   t.same(await registry.get('embed'), manifest('embed'), 'and can be put again')
 })
@@ -38,24 +33,21 @@ t.test('what was put can be got and is listed; what was deleted is gone', async 
 t.test('a manifest with a fault is not put', async (t) => {
   const { registry } = await openRegistry(t)
   await t.rejects(registry.put(manifest('embed', { maxInputs: 0 })), ManifestError)
-  t.same(await registry.list(), [])
+  t.equal((await registry.list()).size, 0)
 })
 
 t.test('a second one opens the same registry', async (t) => {
   const { registry, url } = await openRegistry(t)
   await registry.put(manifest('embed'))
   const other = await Registry.open(await openTestBus(t, url), subjects, { replicas: 1 })
-  t.same(
-    (await other.list()).map(({ name }) => name),
-    ['embed'],
-  )
+  t.same([...(await other.list()).keys()], ['embed'])
 })
 
 t.test('namespaces do not see each other', async (t) => {
   const { registry, url } = await openRegistry(t)
   await registry.put(manifest('embed'))
   const other = await Registry.open(await openTestBus(t, url), subjectsIn('other'), { replicas: 1 })
-  t.same(await other.list(), [])
+  t.equal((await other.list()).size, 0)
 })
 
 t.test('a watcher of an empty registry is ready at once, and sees the first put', async (t) => {
@@ -77,10 +69,10 @@ t.test('a watcher is told the whole registry once, then every change', async (t)
   const seen = new Watcher()
   const stop = await registry.watch(seen)
   t.same(seen.changes, [['a', 'b']], 'once it has been read')
-  t.equal(seen.latest.get('b')?.maxInputs, 5, 'as it stands now')
+  t.equal(seen.latest.get('b')?.manifest.maxInputs, 5, 'as it stands now')
   await registry.put(manifest('a', { maxInputs: 7 }))
   await until(() => seen.changes.length === 2)
-  t.equal(seen.latest.get('a')?.maxInputs, 7)
+  t.equal(seen.latest.get('a')?.manifest.maxInputs, 7)
   await registry.delete('a')
   await until(() => seen.changes.length === 3)
   t.same(seen.changes[2], ['b'])
@@ -129,10 +121,7 @@ t.test('an entry that cannot be read is reported and left out, the others are th
   const stop = await registry.watch(seen)
   t.same(seen.changes, [['good']])
   t.same(new Set(seen.unreadable), new Set(['rubbish', 'newer']))
-  t.same(
-    (await registry.list()).map(({ name }) => name),
-    ['good'],
-  )
+  t.same([...(await registry.list()).keys()], ['good'])
   await t.rejects(registry.get('rubbish'), ManifestError)
   stop()
 })
@@ -200,7 +189,8 @@ t.test('many puts at once are all seen, the last of each name counts', async (t)
     }),
   )
   await until(
-    () => [...seen.latest.values()].filter(({ maxInputs }) => maxInputs === 3).length === 50,
+    () =>
+      [...seen.latest.values()].filter(({ manifest }) => manifest.maxInputs === 3).length === 50,
   )
   stop()
 })
@@ -211,15 +201,62 @@ t.test('more replicas than there are servers is a sentence', async (t) => {
   await t.rejects(Registry.open(bus, subjects, { replicas: 3 }), RegistryUnavailable)
 })
 
+t.test('versions of one function stand beside each other, with their weights', async (t) => {
+  const { registry } = await openRegistry(t)
+  await registry.put(manifest('embed'))
+  const seen = new Watcher()
+  const stop = await registry.watch(seen)
+  t.equal(seen.latest.get('embed')?.traffic, null, 'there is one')
+  await registry.put(manifest('embed', { maxInputs: 2 }), 'v2')
+  await until(() => seen.latest.get('embed')?.versions.size === 2)
+  t.same(seen.latest.get('embed')?.traffic, { main: 100 }, 'a new version waits for its weight')
+
+  await registry.setTraffic('embed', { main: 90, v2: 10 })
+  await registry.setTraffic('embed', { v2: 100 })
+  await until(() => seen.latest.get('embed')?.traffic?.v2 === 100)
+  t.equal(seen.latest.get('embed')?.manifest.maxInputs, 2, 'it leads now')
+  t.same((await registry.list()).get('embed')?.traffic, { v2: 100 })
+  t.same(await registry.previousTraffic('embed'), { main: 90, v2: 10 })
+
+  t.equal(await registry.deleteVersion('embed', 'main'), true)
+  t.equal(await registry.deleteVersion('embed', 'main'), false)
+  await until(() => seen.latest.get('embed')?.versions.size === 1)
+  t.equal(await registry.delete('embed'), true, 'all of it')
+  await until(() => !seen.latest.has('embed'))
+  t.equal(await registry.traffic('embed'), null)
+  t.same(seen.unreadable, [])
+  stop()
+})
+
+t.test(
+  'before the weights were set for the first time, the nameless version had all',
+  async (t) => {
+    const { registry } = await openRegistry(t)
+    t.equal(await registry.previousTraffic('embed'), null)
+    await registry.setTraffic('embed', { v2: 100 })
+    t.same(await registry.previousTraffic('embed'), { main: 100 })
+  },
+)
+
+t.test('clearing takes out what cannot be read as well', async (t) => {
+  const { registry, kv } = await openRegistry(t)
+  await registry.put(manifest('embed'))
+  await registry.setTraffic('embed', { main: 100 })
+  await kv.put('rubbish', '{')
+  await registry.clear()
+  t.equal((await registry.list()).size, 0)
+  t.equal((await kv.get('rubbish'))?.operation, 'DEL')
+})
+
 class Watcher {
   /** The names after each change. */
   readonly changes: string[][] = []
   readonly unreadable: string[] = []
-  latest: ReadonlyMap<string, Manifest> = new Map()
+  latest: ReadonlyMap<string, Deployment> = new Map()
 
-  onChange(manifests: ReadonlyMap<string, Manifest>): void {
-    this.latest = manifests
-    this.changes.push([...manifests.keys()].sort())
+  onChange(deployments: ReadonlyMap<string, Deployment>): void {
+    this.latest = deployments
+    this.changes.push([...deployments.keys()].sort())
   }
 
   onUnreadable(name: string, error: ManifestError): void {
@@ -253,6 +290,9 @@ function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
     idleMs: null,
     pingMs: null,
     maxMessageBytes: 2 * 1024 * 1024,
+    idempotent: false,
+    maxAttempts: 3,
+    affinity: null,
     loadTimeoutMs: 600_000,
     ...changes,
   }

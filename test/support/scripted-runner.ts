@@ -14,6 +14,8 @@ export interface ScriptedRunnerOptions {
   readonly id?: string
   /** Default: `echo`. */
   readonly functionName?: string
+  /** Default: `main`. */
+  readonly version?: string
   /** Default: 1. */
   readonly slots?: number
   /** False: it is not announced before the test says so. Default: true. */
@@ -78,6 +80,7 @@ export class ScriptedRunner {
       protocol: 1,
       runner: this.id,
       function: this.functionName,
+      version: options.version ?? 'main',
       state: 'ready',
       slots: options.slots ?? 1,
       busyBy: {},

@@ -1,9 +1,14 @@
 import t from 'tap'
-import { pickRunner, type RunnerLoad } from '../../../gateway/dispatch/pick-runner.js'
+import {
+  hashOf,
+  pickByAffinity,
+  pickRunner,
+  type RunnerLoad,
+} from '../../../gateway/dispatch/pick-runner.js'
 import { seededRandom } from '../../shared/seeded-random.js'
 
 function runner(slots: number, inFlight = 0, othersBusy = 0, isEligible = true): RunnerLoad {
-  return { slots, inFlight, othersBusy, isEligible }
+  return { slots, inFlight, othersBusy, isEligible, idHash: 0 }
 }
 
 t.test('nobody is chosen where nobody can be', (t) => {
@@ -80,3 +85,50 @@ t.test('whatever the loads, no better one is passed over', (t) => {
 function loadOf(one: RunnerLoad): number {
   return (one.inFlight + one.othersBusy) / one.slots
 }
+
+t.test('a runner that had the call already is left out', (t) => {
+  const first = runner(4)
+  const second = runner(4, 3)
+  t.equal(pickRunner([first, second], 0, [first]), second)
+  t.equal(pickRunner([first, second], 0, [first, second]), undefined)
+  t.equal(pickByAffinity([first, second], 7, [first]), second)
+  t.end()
+})
+
+const NAMED = ['a', 'b', 'c', 'd', 'e'].map((id) => ({ ...runner(2), id, idHash: hashOf(id) }))
+
+function keys(count: number): number[] {
+  return Array.from({ length: count }, (_, key) => hashOf(`session ${key}`))
+}
+
+t.test('a key has one runner, and the keys are spread over all of them', (t) => {
+  const counts = new Map<string, number>()
+  for (const key of keys(5_000)) {
+    const { id } = pickByAffinity(NAMED, key)!
+    if (pickByAffinity([...NAMED].reverse(), key)!.id !== id) return t.fail('the order counts')
+    counts.set(id, (counts.get(id) ?? 0) + 1)
+  }
+  for (const [id, count] of counts) t.ok(Math.abs(count - 1_000) < 200, `${id} has ${count}`)
+  t.equal(counts.size, 5)
+  t.end()
+})
+
+t.test('when a runner goes only its own keys move', (t) => {
+  const rest = NAMED.filter(({ id }) => id !== 'c')
+  for (const key of keys(1_000)) {
+    const before = pickByAffinity(NAMED, key)!.id
+    const now = pickByAffinity(rest, key)!.id
+    if (before !== 'c' && now !== before) return t.fail('a key has moved')
+  }
+  t.end()
+})
+
+t.test('a runner without a free slot leaves the key to the next one for it', (t) => {
+  const key = hashOf('session')
+  const first = pickByAffinity(NAMED, key)!
+  const full = NAMED.map((named) => (named === first ? { ...named, inFlight: 2 } : named))
+  const second = pickByAffinity(full, key)!
+  t.not(second.id, first.id)
+  t.equal(pickByAffinity(full, key)?.id, second.id)
+  t.end()
+})

@@ -103,6 +103,7 @@ t.test('one that calls itself otherwise halfway is isolated', async (t) => {
       protocol: 1,
       runner: id,
       function: 'other',
+      version: 'main',
       state: 'ready',
       slots: 1,
       busyBy: {},

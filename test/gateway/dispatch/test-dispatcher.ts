@@ -67,6 +67,9 @@ export async function startDispatcher(
     creditBytes: CREDIT_BYTES,
     maxQueued: 1_000,
     queueWaitMs: 30_000,
+    retryBodyBytes: 64 * 1024,
+    maxCalls: 100_000,
+    maxCallsPerPrincipal: null,
     ...rest,
   })
   t.teardown(() => dispatcher.close())
@@ -119,4 +122,9 @@ export const CALL_HEAD: CallHead = {
   headers: [],
   principal: null,
   fairnessKey: '',
+  weight: 1,
+  priority: 0,
+  affinityHash: null,
+  isIdempotent: false,
+  maxAttempts: 3,
 }

@@ -23,6 +23,7 @@ function head(changes: Record<string, string | string[] | null> = {}, rest = {})
     url: '/chat',
     host: 'x',
     authorization: '',
+    idempotencyKey: null,
     headers,
     framing: null,
     ...rest,

@@ -42,7 +42,7 @@ async function exchange(t: Test, method = 'GET', isReading = true): Promise<Exch
     res.onAborted(() => writer.abandon())
     began.go(writer)
   })
-  const socket = await listen(uws, app, '127.0.0.1', 0, '--port')
+  const socket = await listen(uws, app, '127.0.0.1', 0, { flag: '--port' })
   const client = await RawClient.connect(t, uws.us_socket_local_port(socket))
   if (!isReading) client.socket.pause()
   await client.write(`${method} / HTTP/1.1\r\nHost: x\r\n\r\n`)

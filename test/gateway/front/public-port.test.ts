@@ -1,12 +1,20 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import pino from 'pino'
 import t from 'tap'
-import { listen } from '../../../gateway/front/listen.js'
-import { setReceiveBuffer } from '../../../gateway/front/receive-buffer.js'
+import { KernelSocket } from '../../../gateway/front/kernel-socket.js'
+import { PublicPort } from '../../../gateway/front/public-port.js'
 import { loadUws } from '../../../gateway/front/uws.js'
 
 const MIB = 1024 * 1024
+const OPTIONS = {
+  host: '127.0.0.1',
+  port: 0,
+  sharePort: false,
+  receiveBufferBytes: 256 * 1024,
+  log: pino({ level: 'silent' }),
+}
 const BODY_BYTES = 192 * MIB
 /** Read before the pause. */
 const FREE_BYTES = 64 * MIB
@@ -54,9 +62,7 @@ t.test(
         })
       })
     })
-    const socket = await listen(uws, app, '127.0.0.1', 0, '--port')
-    const port = uws.us_socket_local_port(socket)
-    t.equal(await setReceiveBuffer(port, 256 * 1024), null)
+    const { number: port } = await PublicPort.open(uws, app, OPTIONS)
     const client = new Worker(CLIENT, { eval: true, workerData: { port } })
     t.teardown(() => client.terminate())
     await once(client, 'online')
@@ -71,6 +77,6 @@ t.test(
 )
 
 t.test('a port on which nobody listens is said to be none', async (t) => {
-  const reason = await setReceiveBuffer(1, 256 * 1024)
-  t.match(reason, process.platform === 'linux' ? /not found/ : /not on/)
+  const reason = process.platform === 'linux' ? /not found/ : /not on/
+  await t.rejects(KernelSocket.listeningOn(1, new Set()), { message: reason })
 })

@@ -1,0 +1,203 @@
+// `Idempotency-Key`: what is sent twice runs once.
+
+import t, { type Test } from 'tap'
+import { defineFunction, PublicError } from '../../runner/define-function.js'
+import type { RawClient } from '../support/raw-client.js'
+import { System } from '../support/system.js'
+
+const system = await System.start(t)
+const runs: { input: unknown; finish: (value: unknown) => void; signal: AbortSignal }[] = []
+let onRun = () => {}
+
+await system.serve(
+  defineFunction({
+    name: 'pay',
+    maxInputs: 10,
+    run: (input, { signal }) =>
+      new Promise((finish) => {
+        runs.push({ input, finish, signal })
+        onRun()
+      }),
+  }),
+)
+await system.serve(
+  defineFunction({
+    name: 'count',
+    auth: 'public',
+    maxInputs: 10,
+    run: async function* (_input, { signal }) {
+      yield 1
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+  }),
+)
+await system.serve(
+  defineFunction({
+    name: 'refuse',
+    auth: 'public',
+    run: () => {
+      refusals++
+      throw new PublicError('conflict', 'no')
+    },
+  }),
+)
+let refusals = 0
+
+t.beforeEach(() => {
+  runs.length = 0
+})
+
+async function pay(
+  key: string,
+  amount: number,
+  { subject = 'ann', signal = null as AbortSignal | null } = {},
+) {
+  return fetch(`${system.gateway.url}/pay`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${await system.token({ subject })}`,
+      'content-type': 'application/json',
+      'idempotency-key': key,
+    },
+    body: JSON.stringify({ amount }),
+    signal,
+  })
+}
+
+/** Resolves when the function has been started so many times. */
+async function started(count: number): Promise<void> {
+  while (runs.length < count) {
+    await new Promise<void>((resolve) => {
+      onRun = resolve
+    })
+  }
+}
+
+/** The same request as `pay(key, 1)`, which the gateway has by now. */
+async function payToo(t: Test, key: string): Promise<RawClient> {
+  const client = await system.connect()
+  const body = JSON.stringify({ amount: 1 })
+  await client.write(
+    `POST /pay HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${await system.token({})}\r\n` +
+      `Content-Type: application/json\r\nIdempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  // What comes later on another connection is read later.
+  t.equal((await system.post('/refuse', {})).status, 409)
+  return client
+}
+
+t.test('a second one waits for the first, and has its answer', async (t) => {
+  const first = pay('k1', 1)
+  await started(1)
+  const second = await payToo(t, 'k1')
+  runs[0]!.finish({ paid: 1 })
+  const one = await first
+  const other = (await second.answer())!
+  t.same(await one.json(), { paid: 1 })
+  t.same(JSON.parse(other.body.toString()), { paid: 1 })
+  t.equal(one.headers.get('idempotent-replayed'), null)
+  t.equal(other.headers['idempotent-replayed'], 'true')
+  t.not(one.headers.get('x-call-id'), other.headers['x-call-id'])
+  t.equal(runs.length, 1)
+  t.match((await system.state('pay')).counters, { started: 1 })
+
+  const late = await pay('k1', 1)
+  t.same(await late.json(), { paid: 1 }, 'and so has one that comes later')
+  t.equal(runs.length, 1)
+})
+
+t.test('a key is its principal’s own', async (t) => {
+  const ann = pay('k2', 1)
+  const bob = pay('k2', 1, { subject: 'bob' })
+  await started(2)
+  for (const { finish } of runs) finish('done')
+  for (const response of [await ann, await bob]) {
+    t.equal(response.headers.get('idempotent-replayed'), null)
+    await response.body?.cancel()
+  }
+})
+
+t.test('a key is of one request', async (t) => {
+  const first = pay('k3', 1)
+  await started(1)
+  const other = await pay('k3', 2)
+  t.equal(other.status, 422)
+  t.match(await other.json(), { code: 'invalid_input' })
+  runs[0]!.finish('done')
+  t.equal((await first).status, 200)
+  t.equal((await pay('k3', 2)).status, 422, 'also afterwards')
+})
+
+t.test('the first one may leave: the function goes on for the second', async (t) => {
+  const leaving = new AbortController()
+  const first = pay('k4', 1, { signal: leaving.signal })
+  await started(1)
+  const second = await payToo(t, 'k4')
+  leaving.abort()
+  await t.rejects(first)
+  runs[0]!.finish('done')
+  t.equal((await second.answer())?.body.toString(), 'done')
+  t.notOk(runs[0]!.signal.aborted)
+})
+
+t.test('when all have left the function is told, and the next one runs', async (t) => {
+  const leaving = new AbortController()
+  const first = pay('k5', 1, { signal: leaving.signal })
+  await started(1)
+  const second = await payToo(t, 'k5')
+  leaving.abort()
+  await t.rejects(first)
+  second.leave()
+  const { signal, finish } = runs[0]!
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  finish('late')
+  await system.atRest('pay')
+  const next = pay('k5', 1)
+  await started(2)
+  runs[1]!.finish('again')
+  t.equal(await (await next).text(), 'again')
+})
+
+t.test('what a function refused is not kept', async (t) => {
+  const options = { headers: { 'idempotency-key': 'k6' } }
+  refusals = 0
+  for (let count = 1; count <= 2; count++) {
+    t.equal((await system.post('/refuse', {}, options)).status, 409)
+    t.equal(refusals, count)
+  }
+})
+
+t.test('a stream is not shared', async (t) => {
+  const headers = { 'idempotency-key': 'k7', accept: 'application/x-ndjson' }
+  const leaving = new AbortController()
+  const first = await system.post('/count', {}, { headers, signal: leaving.signal })
+  t.equal(first.status, 200)
+  const second = await system.post('/count', {}, { headers })
+  t.equal(second.status, 409)
+  t.match(await second.json(), { code: 'conflict' })
+  leaving.abort()
+  await first.body?.cancel().catch(() => {})
+  await system.atRest('count')
+})
+
+t.test('a body that is still on its way cannot be compared', async (t) => {
+  const client = await system.connect()
+  const token = await system.token({})
+  const head = `POST /pay HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nIdempotency-Key: k8\r\n`
+  await client.write(`${head}Content-Type: text/plain\r\nContent-Length: 100000\r\n\r\n`)
+  await client.write(Buffer.alloc(50_000, 'a'))
+  let other = await pay('k8', 1, {})
+  while (other.status !== 409) other = await pay(`k8`, 1)
+  t.match(await other.json(), { code: 'conflict' })
+  await client.write(Buffer.alloc(50_000, 'a'))
+  await started(1)
+  runs[0]!.finish('done')
+  t.equal((await client.answer())?.status, 200)
+})
+
+t.test('a key that is none is refused', async (t) => {
+  const response = await pay('x'.repeat(256), 1)
+  t.equal(response.status, 400)
+  t.match(await response.json(), { code: 'bad_request' })
+  t.equal(runs.length, 0)
+})

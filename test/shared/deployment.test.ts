@@ -1,0 +1,53 @@
+import t from 'tap'
+import { deploymentOf, readTraffic, withWeight } from '../../shared/deployment.js'
+import type { Manifest } from '../../shared/manifest.js'
+
+// Which manifest it is is all that counts here.
+function versions(...names: string[]): Map<string, Manifest> {
+  return new Map(names.map((name) => [name, { name } as Manifest]))
+}
+
+t.test('a function without a version is none', (t) => {
+  t.equal(deploymentOf(new Map(), { main: 100 }), null)
+  t.end()
+})
+
+t.test('one version needs no weights', (t) => {
+  t.equal(deploymentOf(versions('main'), null)?.traffic, null)
+  t.same(deploymentOf(versions('v2'), null)?.traffic, { v2: 100 }, 'runners of others get nothing')
+  t.end()
+})
+
+t.test('a version that has no weight yet has no calls', (t) => {
+  t.same(deploymentOf(versions('v2', 'main'), null)?.traffic, { main: 100 })
+  t.end()
+})
+
+t.test('weights of versions that are gone leave no function without calls', (t) => {
+  t.same(deploymentOf(versions('main'), { v2: 100 })?.traffic, { main: 100 })
+  t.same(deploymentOf(versions('v3'), { v2: 100, v3: 0 })?.traffic, { v3: 100 })
+  t.end()
+})
+
+t.test('the version with the most weight leads', (t) => {
+  t.equal(deploymentOf(versions('main', 'v2'), { main: 90, v2: 10 })?.manifest.name, 'main')
+  t.equal(deploymentOf(versions('main', 'v2'), { main: 10, v2: 90 })?.manifest.name, 'v2')
+  t.end()
+})
+
+t.test('a weight is a percentage, of which the others share the rest', (t) => {
+  t.same(withWeight(null, 'v2', 10), { main: 90, v2: 10 })
+  t.same(withWeight({ main: 90, v2: 10 }, 'v3', 50), { main: 45, v2: 5, v3: 50 })
+  t.same(withWeight({ main: 90, v2: 10 }, 'v2', 25), { main: 75, v2: 25 })
+  t.same(withWeight({ v2: 100 }, 'v2', 25), { v2: 100 }, 'there is nobody for the rest')
+  t.same(withWeight(null, 'v2', 0), { main: 100, v2: 0 })
+  t.end()
+})
+
+t.test('what is not a set of weights is none', (t) => {
+  t.same(readTraffic('{"main":90,"v2":10}'), { main: 90, v2: 10 })
+  for (const text of ['', '{', '[]', 'null', '{"main":"90"}', '{"main":-1}', '{"a.b":1}']) {
+    t.equal(readTraffic(text), null, text)
+  }
+  t.end()
+})
