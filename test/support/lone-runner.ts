@@ -9,8 +9,6 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { type FunctionState, functionFile, type System } from './system.js'
 
-/** A process starts within a second, unless the machine has much else to do. */
-const START_MS = 60_000
 const MAIN = fileURLToPath(new URL('../../runner/main.js', import.meta.url))
 
 export interface LoneRunner {
@@ -91,5 +89,5 @@ async function hasState(
 ): Promise<void> {
   const isThere = ({ runners }: FunctionState) =>
     runners.some((runner) => runner.pid === pid && runner.state === state)
-  await system.until(name, isThere, START_MS)
+  await system.until(name, isThere)
 }
