@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { functionFile, type System } from './system.js'
+import { type FunctionState, functionFile, type System } from './system.js'
 
 const MAIN = fileURLToPath(new URL('../../runner/main.js', import.meta.url))
 
@@ -87,7 +87,7 @@ async function hasState(
   { pid }: LoneRunner,
   state: string,
 ): Promise<void> {
-  await system.until(name, ({ runners }) =>
-    runners.some((runner) => runner.pid === pid && runner.state === state),
-  )
+  const isThere = ({ runners }: FunctionState) =>
+    runners.some((runner) => runner.pid === pid && runner.state === state)
+  await system.until(name, isThere)
 }

@@ -302,6 +302,14 @@ t.test('one whose inbox does not exist is isolated after a while', async (t) => 
   t.equal(await answer.over, 'reply')
 })
 
+t.test('one that has died without a word, and without calls, is asked and forgotten', async (t) => {
+  const { runner, dispatcher } = await startDispatcher(t)
+  const dead = await runner()
+  await dead.goDeaf()
+  await until(() => statusOf(dispatcher, dead) === undefined)
+  t.equal(dead.pings, 0)
+})
+
 // ---- two of one id -----------------------------------------------------------------------------------
 
 t.test('of two runners with one id the later one has it', async (t) => {
