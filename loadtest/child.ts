@@ -83,16 +83,24 @@ export class Child {
     await truncate(this.#outputPath)
   }
 
-  /** Resolves after its exit. May be called again. */
-  async stop(): Promise<void> {
+  /** Resolves after its exit, to which it is forced after the grace. May be called again. */
+  async stop(graceMs = STOP_GRACE_MS): Promise<void> {
     if (this.#end !== undefined) return
     this.#process.kill('SIGTERM')
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_GRACE_MS)
+    // One that was stopped with SIGSTOP would not see the SIGTERM otherwise.
+    this.#process.kill('SIGCONT')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs)
     try {
       await this.#exited
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** As if it had crashed. Resolves after its exit. */
+  async kill(): Promise<void> {
+    if (this.#end === undefined) this.#process.kill('SIGKILL')
+    await this.#exited
   }
 
   /** The end of what it has written, each line with a line feed before it. */

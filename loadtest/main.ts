@@ -1,5 +1,6 @@
 import { program } from 'commander'
 import { bodiesCommand } from './scenarios/bodies.js'
+import { killRunnersCommand } from './scenarios/kill-runners.js'
 import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
 import { wsCommand } from './scenarios/ws.js'
@@ -13,7 +14,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 program.name('loadtest')
-for (const scenario of [unaryCommand, bodiesCommand, sseCommand, wsCommand]) {
+const scenarios = [...[unaryCommand, bodiesCommand, sseCommand, wsCommand], ...[killRunnersCommand]]
+for (const scenario of scenarios) {
   program.addCommand(scenario(interruption.signal))
 }
 

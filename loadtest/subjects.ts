@@ -1,11 +1,10 @@
 // The systems that are compared. Each start function starts a subject's processes as its user would;
 // the testbed ends them, and rounds.ts waits for the first right answer.
 
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { ALGORITHM } from './access-token.js'
+import { freePort } from './free-port.js'
 import { type Nats, REPOSITORY, type Testbed } from './testbed.js'
 
 export interface Subject {
@@ -119,15 +118,6 @@ async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
   const server = await testbed.startServer(name, peer(name))
   const { url } = await server.line('listening', testbed.signal)
   return { name, origin: String(url), processes: [{ name, pid: server.pid }] }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function peer(name: string): string[] {
