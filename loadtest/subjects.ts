@@ -104,6 +104,27 @@ export const startNatsPipe: StartSubject = async (testbed, { nats }) => {
   }
 }
 
+/** node:http in front of a NATS queue group of so many members. */
+export async function startQueueGroup(
+  testbed: Testbed,
+  nats: Nats,
+  members: number,
+): Promise<Subject> {
+  for (let number = 1; number <= members; number += 1) {
+    const command = [...peer('queue-group-member'), nats.url]
+    const member = await testbed.startServer(`queue group member ${number}`, command)
+    await member.line('ready', testbed.signal)
+  }
+  const command = [...peer('queue-group-front'), nats.url]
+  const front = await testbed.startServer('queue group front', command)
+  const { url } = await front.line('listening', testbed.signal)
+  return {
+    name: 'queue group',
+    origin: String(url),
+    processes: [{ name: 'front', pid: front.pid }],
+  }
+}
+
 export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws-hello')
 
 export const startUwsUpload: StartSubject = (testbed) => startAlone(testbed, 'uws-upload')

@@ -13,6 +13,8 @@ export interface UnaryLoadOptions {
   /** That the function takes for each. */
   readonly ms: number
   readonly perSecond: number
+  /** Tells its calls from those of another load on the same function. */
+  readonly idPrefix?: string
   /** One call in so many comes on a connection of its own; none if absent. */
   readonly newcomerEvery?: number
 }
@@ -20,6 +22,8 @@ export interface UnaryLoadOptions {
 export interface UnaryCall {
   readonly id: string
   readonly dueMs: number
+  /** Later than that where the client is short of CPU time. */
+  readonly sentMs: number
   readonly endMs: number
   /** `200`, or how it failed: `502 runner_lost`, `lost: ECONNRESET`, `hung`, `wrong content`. */
   readonly outcome: string
@@ -75,8 +79,10 @@ export class UnaryLoad {
 
   async #call(dueMs: number, index: number): Promise<void> {
     const { functionName, ms, newcomerEvery = Number.POSITIVE_INFINITY } = this.#options
-    const input: WorkInput = { id: `${functionName}-${index}`, ms }
-    record(this.latenessUs, performance.now() - dueMs)
+    const { idPrefix = functionName } = this.#options
+    const input: WorkInput = { id: `${idPrefix}-${index}`, ms }
+    const sentMs = performance.now()
+    record(this.latenessUs, sentMs - dueMs)
     const end = await this.#client.call({
       method: 'POST',
       path: `/${functionName}`,
@@ -85,7 +91,8 @@ export class UnaryLoad {
       isNewcomer: (index + 1) % newcomerEvery === 0,
     })
     const endMs = performance.now()
-    const call = { id: input.id, dueMs, endMs, outcome: outcomeOf(end, JSON.stringify(input)) }
+    const outcome = outcomeOf(end, JSON.stringify(input))
+    const call = { id: input.id, dueMs, sentMs, endMs, outcome }
     this.outcomes.add(call.outcome)
     if (call.outcome === RIGHT) record(this.latencyUs, endMs - dueMs)
     else this.failures.push(call)

@@ -21,6 +21,7 @@ export class Part {
     return this.#child
   }
 
+  /** Resolves when it was started, not when it is ready. */
   async start(): Promise<Child> {
     this.#child = await this.#testbed.startServer(this.name, this.#command)
     return this.#child

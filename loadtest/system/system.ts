@@ -65,7 +65,7 @@ export class System {
     const gateways = Array.from({ length: options.gateways }, (_, index) => {
       return new GatewayPart(testbed, `gateway ${index + 1}`, callgate('gateway', flags))
     })
-    for (const gateway of gateways) await gateway.start()
+    await Promise.all(gateways.map((gateway) => gateway.start()))
     const origin = `http://127.0.0.1:${port}`
     const runnerFlags = ['--nats-url', nats.url, ...(options.runnerFlags ?? [])]
     return new System(testbed, nats, origin, `Bearer ${token}`, gateways, runnerFlags)
