@@ -1,6 +1,10 @@
 import { program } from 'commander'
 import { bodiesCommand } from './scenarios/bodies.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
+import { longShortCommand } from './scenarios/long-short.js'
+import { overloadCommand } from './scenarios/overload.js'
+import { restartNatsCommand } from './scenarios/restart-nats.js'
+import { rollingRestartCommand } from './scenarios/rolling-restart.js'
 import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
 import { wsCommand } from './scenarios/ws.js'
@@ -14,8 +18,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 program.name('loadtest')
-const scenarios = [...[unaryCommand, bodiesCommand, sseCommand, wsCommand], ...[killRunnersCommand]]
-for (const scenario of scenarios) {
+const measuring = [unaryCommand, bodiesCommand, sseCommand, wsCommand, longShortCommand]
+const breaking = [overloadCommand, killRunnersCommand, restartNatsCommand, rollingRestartCommand]
+for (const scenario of [...measuring, ...breaking]) {
   program.addCommand(scenario(interruption.signal))
 }
 
