@@ -14,6 +14,8 @@ const POLL_MS = 20
 // Longer than it takes to close idle connections and to write a CPU profile.
 const STOP_GRACE_MS = 10_000
 const QUOTED_LINES = 5
+/** In Callgate's log. */
+const ERROR_LEVEL = 50
 
 export class Child {
   readonly name: string
@@ -76,6 +78,12 @@ export class Child {
 
   async assertAlive(): Promise<void> {
     if (this.#end !== undefined) throw await this.#fault(this.#end)
+  }
+
+  /** Lines that it has logged as errors. */
+  async errorLines(): Promise<Record<string, unknown>[]> {
+    const lines = linesOf(await readFile(this.#outputPath, 'utf8'))
+    return lines.filter(({ level }) => typeof level === 'number' && level >= ERROR_LEVEL)
   }
 
   /** Drops what was written: a log with a line for each call fills a disk in the end. */

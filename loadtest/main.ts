@@ -5,6 +5,7 @@ import { longShortCommand } from './scenarios/long-short.js'
 import { overloadCommand } from './scenarios/overload.js'
 import { restartNatsCommand } from './scenarios/restart-nats.js'
 import { rollingRestartCommand } from './scenarios/rolling-restart.js'
+import { soakCommand } from './scenarios/soak.js'
 import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
 import { wsCommand } from './scenarios/ws.js'
@@ -19,7 +20,13 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 program.name('loadtest')
 const measuring = [unaryCommand, bodiesCommand, sseCommand, wsCommand, longShortCommand]
-const breaking = [overloadCommand, killRunnersCommand, restartNatsCommand, rollingRestartCommand]
+const breaking = [
+  overloadCommand,
+  killRunnersCommand,
+  restartNatsCommand,
+  rollingRestartCommand,
+  soakCommand,
+]
 for (const scenario of [...measuring, ...breaking]) {
   program.addCommand(scenario(interruption.signal))
 }

@@ -7,7 +7,8 @@ export class Part {
   readonly name: string
   readonly #testbed: Testbed
   readonly #command: readonly string[]
-  #child: Child | undefined
+  /** The one that runs now, or ran last, is the last. */
+  readonly lives: Child[] = []
 
   constructor(testbed: Testbed, name: string, command: readonly string[]) {
     this.#testbed = testbed
@@ -15,15 +16,16 @@ export class Part {
     this.#command = command
   }
 
-  /** Of the process that runs now, or ran last. */
   get child(): Child {
-    if (this.#child === undefined) throw new Error(`${this.name} was not started.`)
-    return this.#child
+    const child = this.lives.at(-1)
+    if (child === undefined) throw new Error(`${this.name} was not started.`)
+    return child
   }
 
   /** Resolves when it was started, not when it is ready. */
   async start(): Promise<Child> {
-    this.#child = await this.#testbed.startServer(this.name, this.#command)
-    return this.#child
+    const child = await this.#testbed.startServer(this.name, this.#command)
+    this.lives.push(child)
+    return child
   }
 }
