@@ -16,7 +16,8 @@ for (const line of shortened(digest)) console.log(line)
 
 /** @param {string[]} lines */
 function notOk(lines) {
-  const digest = []
+  /** How often each is there: a loop can fail at one place a hundred times. */
+  const entries = new Map()
   /** The tests around a line, by depth; four spaces are one level. */
   const names = []
   /** How deep the last result was that was not ok: what is around it is not ok for its sake. */
@@ -35,10 +36,14 @@ function notOk(lines) {
       if (isForItsChildren || / # (TODO|SKIP)/.test(text)) continue
       // The first is all of them, the second the file.
       const path = [...names.slice(1, depth), text.replace(/ # time=.*/, '')]
-      digest.push(path.join(' > '), ...reasonsOf(diagnosis(lines, at + 1, indent)))
+      const entry = [path.join(' > '), ...reasonsOf(diagnosis(lines, at + 1, indent))].join('\n')
+      entries.set(entry, (entries.get(entry) ?? 0) + 1)
     } else if (depth < deepest) deepest = -1
   }
-  return digest
+  return [...entries].flatMap(([entry, count]) => {
+    const [name, ...reasons] = entry.split('\n')
+    return [count === 1 ? name : `${name} (${count} times)`, ...reasons]
+  })
 }
 
 /** The lines between `---` and `...` below a result, without their indentation. */

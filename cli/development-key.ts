@@ -28,6 +28,8 @@ export interface TokenClaims {
   readonly ttl: string
   readonly issuer?: string | undefined
   readonly audience?: string | undefined
+  /** Any others. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Opens the key under `stateDir`, making it the first time. */
@@ -39,8 +41,8 @@ export async function openDevelopmentKey(stateDir: string): Promise<DevelopmentK
   const key = await importJWK(jwk, DEVELOPMENT_ALGORITHM)
   return {
     jwksFile,
-    sign({ subject, scope, ttl, issuer, audience }) {
-      const token = new SignJWT(scope === undefined ? {} : { scope })
+    sign({ subject, scope, ttl, issuer, audience, claims }) {
+      const token = new SignJWT({ ...claims, ...(scope === undefined ? {} : { scope }) })
         .setProtectedHeader({ alg: DEVELOPMENT_ALGORITHM, kid: jwk.kid! })
         .setSubject(subject)
         .setIssuedAt()

@@ -55,9 +55,7 @@ export interface CallOptions {
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const config = readConfig(natsSettings, options, process.env)
   const log = options.log ?? pino({ level: 'silent' })
-  const bus = await connectNats(config, 'callgate client', (error, subject) =>
-    log.error({ err: error, subject }, 'a NATS subscription failed'),
-  )
+  const bus = await connectNats(config, 'callgate client', log)
   const dispatcher = new Dispatcher({
     bus,
     subjects: subjectsIn(config.namespace),

@@ -36,9 +36,7 @@ const UNDEPLOYED = new CallError('not_found', 'The function has been undeployed.
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
   const uws = await loadUws({ maxHeaderBytes: config.maxHeaderBytes })
   const authenticator = await openAuthenticator(config, log)
-  const bus = await connectNats(config, 'callgate gateway', (error, subject) =>
-    log.error({ err: error, subject }, 'a NATS subscription failed'),
-  )
+  const bus = await connectNats(config, 'callgate gateway', log)
   const closers: (() => unknown)[] = [() => bus.close()]
   const closeAll = async () => {
     for (const close of closers.reverse()) await close()
@@ -63,17 +61,24 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     logConnection(bus, log)
 
     let isLeaving = false
+    let isAcquainted = false
     const admin = await serveAdmin(
       uws,
       {
-        whyNotReady: () =>
-          isLeaving ? 'draining' : bus.isConnected ? null : 'the connection to NATS is lost',
+        whyNotReady: () => {
+          if (isLeaving) return 'draining'
+          if (!isAcquainted) return 'the runners are being asked who is there'
+          return bus.isConnected ? null : 'the connection to NATS is lost'
+        },
         fleet: () => fleetStatus(functions.deployments, dispatcher),
       },
       config.adminHost,
       config.adminPort,
     )
     closers.push(() => admin.close())
+    // The first calls find the runners that there are, rather than a queue.
+    await dispatcher.rollCall
+    isAcquainted = true
     const front = { ...config, functions, authenticator, dispatcher, log }
     const server = await servePublic(uws, front)
     closers.push(() => server.close())

@@ -2,6 +2,7 @@ import { program } from 'commander'
 import { bodiesCommand } from './scenarios/bodies.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
 import { longShortCommand } from './scenarios/long-short.js'
+import { neighboursCommand } from './scenarios/neighbours.js'
 import { overloadCommand } from './scenarios/overload.js'
 import { restartNatsCommand } from './scenarios/restart-nats.js'
 import { rollingRestartCommand } from './scenarios/rolling-restart.js'
@@ -19,7 +20,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 program.name('loadtest')
-const measuring = [unaryCommand, bodiesCommand, sseCommand, wsCommand, longShortCommand]
+const measuring = [
+  ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
+  ...[neighboursCommand, longShortCommand],
+]
 const breaking = [
   overloadCommand,
   killRunnersCommand,

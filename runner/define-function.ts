@@ -82,13 +82,22 @@ interface Declaration<Model> {
    * sessions. The value of a header, of a claim of the token, or of a path parameter.
    */
   affinity?: { readonly header: string } | { readonly claim: string } | { readonly param: string }
-  /** Runs once in every runner, before it takes traffic. */
+  /**
+   * Runs once in every runner, before it takes traffic. Calls that come meanwhile wait. When it throws or
+   * takes longer than `loadTimeoutMs`, calls are answered with 503 `load_failed` or `load_timeout`, the
+   * reason is in the logs and on `/fleet`, and the runner is started again.
+   */
   load?: (context: LoadContext) => Model | Promise<Model>
+  /** Longest that `load` may take, in milliseconds; `Infinity` for no limit. Default 600,000. */
+  loadTimeoutMs?: number
 }
 
 export interface LoadContext {
   readonly log: Logger
-  /** Fires when the runner is told to stop while it still loads. */
+  /**
+   * Fires when the runner is told to stop while it still loads, or when time is up. A `load` that uses it
+   * is given `CALLGATE_CANCEL_GRACE_MS` to clean up; one that does not is ended with its process.
+   */
   readonly signal: AbortSignal
 }
 

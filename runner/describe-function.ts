@@ -1,6 +1,7 @@
 // A function's declaration -> its manifest, with the defaults filled in and every fault named.
 
 import {
+  DEFAULT_LOAD_TIMEOUT_MS,
   DEFAULT_MAX_ATTEMPTS,
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_PING_MS,
@@ -47,6 +48,7 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
     idempotent: definition.idempotent ?? false,
     maxAttempts: definition.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
     affinity: definition.affinity ?? null,
+    loadTimeoutMs: limit(definition.loadTimeoutMs, DEFAULT_LOAD_TIMEOUT_MS),
   })
 }
 

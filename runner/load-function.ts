@@ -12,6 +12,15 @@ import type { HookData } from './resolve-callgate.js'
 
 export class LoadError extends Error {
   override readonly name = 'LoadError'
+  readonly code: 'load_failed' | 'load_timeout'
+
+  constructor(
+    message: string,
+    { code = 'load_failed', cause }: { code?: LoadError['code']; cause?: unknown } = {},
+  ) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+  }
 }
 
 export interface LoadedFile {

@@ -1,10 +1,11 @@
 // Takes CALLs from callers and runs them: the runner's read loop. Each caller has its own outbox and its
-// own calls; the slots are shared.
+// own calls; the slots are shared. Until it is opened it takes none: the function is still being loaded.
 //
 // A runner's id lives as long as its connection. After a loss nobody knows which frames have arrived, so
 // the old id stays silent for ever (the server says so to whoever still asks for it), every call is
 // aborted, and the runner comes back under a new one.
 
+import type { Logger } from 'pino'
 import type { Bus, BusMessage } from '../shared/bus.js'
 import { CodecError, decodeFrames } from '../shared/codec.js'
 import { type CallFrame, FRAME, type Frame } from '../shared/frame.js'
@@ -20,7 +21,7 @@ export interface ServerOptions {
   readonly bus: Bus
   readonly subjects: Subjects
   readonly slots: number
-  readonly environment: CallEnvironment
+  readonly log: Logger
   /** Slots were freed or poisoned. */
   readonly onSlots: () => void
   /** The runner has a new id, under which it can be called from now on. */
@@ -41,6 +42,8 @@ export class RunnerServer {
   #runnerId = newPeerId()
   #callers = new Map<string, Caller>()
   readonly #slots: Slots
+  /** Null before `open`. */
+  #environment: CallEnvironment | null = null
   readonly #earlyCancels = new EarlyCancels()
   readonly #pings: NodeJS.Timeout
   #closeInbox: () => void
@@ -60,6 +63,12 @@ export class RunnerServer {
       if (isConnected) void this.#comeBack()
       else this.#onDisconnected()
     })
+  }
+
+  /** Takes calls from now on. */
+  open(environment: CallEnvironment): void {
+    this.#environment = environment
+    this.#onSlots()
   }
 
   get runnerId(): string {
@@ -144,7 +153,7 @@ export class RunnerServer {
       decodeFrames(message.payload, (frame) => this.#onFrame(caller, frame))
     } catch (error) {
       if (!(error instanceof CodecError)) throw error
-      this.#options.environment.log.error({ caller: caller.id, err: error }, error.message)
+      this.#options.log.error({ caller: caller.id, err: error }, error.message)
       for (const call of caller.calls.values()) call.abort('protocol_error')
     }
   }
@@ -187,13 +196,14 @@ export class RunnerServer {
   #onCall(caller: Caller, frame: CallFrame): void {
     const id = frame[1]
     if (caller.calls.has(id)) throw new CodecError(`The caller used the id ${id} twice.`)
-    const hold = this.#isDraining ? null : this.#slots.take()
-    if (hold === null) {
+    const environment = this.#isDraining ? null : this.#environment
+    const hold = environment === null ? null : this.#slots.take()
+    if (environment === null || hold === null) {
       caller.isWaiting = true
       caller.outbox.send([FRAME.busy, id])
       return
     }
-    const call = new RunnerCall(this.#options.environment, frame, caller.outbox, hold, () =>
+    const call = new RunnerCall(environment, frame, caller.outbox, hold, () =>
       this.#onEnded(caller, id),
     )
     caller.calls.set(id, call)
@@ -207,7 +217,8 @@ export class RunnerServer {
   }
 
   #onSlots(): void {
-    if (this.#slots.free > 0 && !this.#isDraining) this.#wakeWaiting()
+    const isOpen = this.#environment !== null && !this.#isDraining
+    if (isOpen && this.#slots.free > 0) this.#wakeWaiting()
     this.#options.onSlots()
   }
 

@@ -1,4 +1,4 @@
-// What a runner says of itself: JSON, a few times a minute for every runner, readable with any NATS tool.
+// What a runner says of itself: JSON, once a second for every runner, readable with any NATS tool.
 
 import { z } from 'zod'
 import { PROTOCOL_VERSION } from './frame.js'
@@ -7,10 +7,17 @@ import { TOKEN } from './subjects.js'
 
 /** A runner announces itself this often. */
 export const ANNOUNCE_INTERVAL_MS = 1_000
+/** A runner that was not heard of for so long is asked whether it is there. */
+export const ASK_AFTER_MS = 1.5 * ANNOUNCE_INTERVAL_MS
 /** A runner that was not heard of for so long is not chosen. */
 export const STALE_AFTER_MS = 3 * ANNOUNCE_INTERVAL_MS
 /** A runner that was not heard of for so long is forgotten, once it holds no invocation. */
 export const FORGET_AFTER_MS = 10 * ANNOUNCE_INTERVAL_MS
+
+/** As many as a manifest may ask for. Who announced a billion would draw every call of its function. */
+const MAX_SLOTS = 10_000
+/** A reason is kept by every gateway, for as long as it holds. */
+const MAX_REASON_CHARS = 2_000
 
 const schema = z.object({
   protocol: z.number(),
@@ -18,16 +25,26 @@ const schema = z.object({
   function: z.string().regex(FUNCTION_NAME),
   /** Of the function; a runner that does not say has the only one. */
   version: z.string().regex(FUNCTION_VERSION).default(DEFAULT_VERSION),
-  state: z.enum(['ready', 'draining', 'gone']),
-  slots: z.int().min(0),
+  state: z.enum(['loading', 'ready', 'draining', 'failed', 'gone']),
+  slots: z.int().min(0).max(MAX_SLOTS),
   /** Slots in use, by caller. */
   busyBy: z.record(z.string(), z.int().min(0)),
   host: z.string(),
   pid: z.int(),
-  startedAt: z.string(),
+  startedAt: z.iso.datetime(),
+  /** Of a runner that is `loading`; null: for ever. */
+  loadTimeoutMs: z.int().min(1).nullable().optional(),
+  /** Of a runner that has `failed`. For operators, not for clients. */
+  reason: z
+    .object({
+      code: z.enum(['load_failed', 'load_timeout']),
+      message: z.string().max(MAX_REASON_CHARS),
+    })
+    .optional(),
 })
 
 export type Announcement = Readonly<z.infer<typeof schema>>
+export type FailureReason = NonNullable<Announcement['reason']>
 
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
@@ -48,4 +65,24 @@ export function decodeAnnouncement(payload: Uint8Array): Announcement | number |
   if (typeof protocol === 'number' && protocol !== PROTOCOL_VERSION) return protocol
   const result = schema.safeParse(value)
   return result.success ? result.data : null
+}
+
+/** Why a runner has failed, as it may be announced. */
+export function failureReason(code: FailureReason['code'], message: string): FailureReason {
+  const isLong = message.length > MAX_REASON_CHARS
+  return { code, message: isLong ? `${message.slice(0, MAX_REASON_CHARS - 1)}…` : message }
+}
+
+/** Which process announces: what is under one id is one runner only as long as these are the same. */
+type Process = Pick<Announcement, 'startedAt' | 'host' | 'pid'>
+
+export function isSameProcess(a: Process, b: Process): boolean {
+  return a.pid === b.pid && a.startedAt === b.startedAt && a.host === b.host
+}
+
+/** Of two processes that announce one id: whether `a` keeps it. Everybody who asks gets the same answer. */
+export function supersedes(a: Process, b: Process): boolean {
+  const [aMs, bMs] = [Date.parse(a.startedAt), Date.parse(b.startedAt)]
+  if (aMs !== bMs) return aMs > bMs
+  return a.host === b.host ? a.pid > b.pid : a.host > b.host
 }

@@ -4,8 +4,9 @@
 // are written by hand around the caller's bytes, which spares the largest payloads a copy.
 
 import { Packr, Unpackr } from 'msgpackr'
-import { FRAME, type Frame, readFrame } from './frame.js'
+import { FRAME, type Frame, isFlatHeaders, readFrame } from './frame.js'
 import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
+import { ReplyReader } from './reply-reader.js'
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true })
 const frameUnpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
@@ -14,6 +15,11 @@ const valueUnpackr = new Unpackr({
   useRecords: false,
   mapsAsObjects: true,
   int64AsType: 'auto' as 'number',
+})
+
+const replyReader = new ReplyReader((bytes) => {
+  const headers = unpackAll(bytes)[0]
+  return isFlatHeaders(headers) ? headers : null
 })
 
 /** Values of `application/msgpack` bodies come from strangers: no deeper, and no more of them. */
@@ -87,9 +93,17 @@ function writeBinHeader(target: Buffer, at: number, bytes: number): number {
  * at once where the bytes are not msgpack.
  */
 export function decodeFrames(message: Uint8Array, onFrame: (frame: Frame) => void): void {
-  if (message.length === 0) return
-  const frames = unpackAll(message)
-  for (const value of frames) {
+  let at = 0
+  const replies: Frame[] = []
+  while (at < message.length) {
+    const reply = replyReader.read(message, at)
+    if (reply === null) break
+    replies.push(reply)
+    at = replyReader.end
+  }
+  const others = at === message.length ? [] : unpackAll(at === 0 ? message : message.subarray(at))
+  for (const reply of replies) onFrame(reply)
+  for (const value of others) {
     const frame = readFrame(value)
     if (frame === null) throw new CodecError('A frame of the message is not one of PROTOCOL.md.')
     onFrame(frame)

@@ -38,6 +38,8 @@ const TABLE = {
   draining: row(503, 1012, 'Shutting down', {}),
   unavailable: row(503, 1013, 'Temporarily unavailable', { throwable: true }),
   transport_unavailable: row(503, 1013, 'Connection to the runners lost', {}),
+  load_failed: row(503, 1013, 'Function could not be loaded', {}),
+  load_timeout: row(503, 1013, 'Function took too long to load', {}),
   runner_lost: row(502, 1011, 'Runner lost', {}),
   protocol_error: row(502, 1011, 'Protocol error', {}),
   internal: row(500, 1011, 'Internal error', {}),

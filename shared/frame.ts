@@ -266,7 +266,8 @@ function isPlainObject(value: unknown): boolean {
   return prototype === Object.prototype || prototype === null
 }
 
-function isFlatHeaders(value: unknown): boolean {
+/** Whether it is names and values in turn. */
+export function isFlatHeaders(value: unknown): value is FlatHeaders {
   if (!Array.isArray(value) || value.length % 2 !== 0) return false
   for (const item of value) if (typeof item !== 'string') return false
   return true

@@ -8,6 +8,8 @@ import { parseRoute } from './route-pattern.js'
 export const MANIFEST_VERSION = 1
 
 export const DEFAULT_TIMEOUT_MS = 300_000
+/** A `load` may take so long unless its function says otherwise: large models come over slow networks. */
+export const DEFAULT_LOAD_TIMEOUT_MS = 600_000
 export const DEFAULT_RUN_MAX_BODY_BYTES = 100 * 1024 * 1024
 
 /** A function's name is a token of a NATS subject and a key of the registry. */
@@ -66,6 +68,8 @@ const manifestSchema = z.object({
     ])
     .nullable()
     .default(null),
+  /** Longest that `load` may take in milliseconds; null: unlimited. */
+  loadTimeoutMs: durationMs.nullable().default(DEFAULT_LOAD_TIMEOUT_MS),
 })
 
 /** As a runner and `callgate deploy` refuse it, so that nobody can register a route that matches nothing. */

@@ -7,12 +7,15 @@ import {
   type ConnectionOptions,
   connect,
   credsAuthenticator,
+  errors,
   type Msg,
   type NatsConnection,
   type Subscription,
 } from '@nats-io/transport-node'
+import type { Logger } from 'pino'
 import type { Bus, BusMessage, OutgoingMessage } from './bus.js'
 import { ConfigError, type NatsConfig, variableName } from './config.js'
+import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
 import { NatsWriter } from './nats-writer.js'
 
 export interface NatsBus extends Bus {
@@ -27,14 +30,18 @@ export class NatsUnreachable extends Error {
   override readonly name = 'NatsUnreachable'
 }
 
+/** How long one attempt to connect may take. What a network swallows is not answered later, either. */
+const CONNECT_TIMEOUT_MS = 5_000
+const RECONNECT_TIMEOUT_MS = 1_500
+
 /**
  * @param clientName shown by the server's monitoring
- * @param onError told of what a listener threw, and of subscriptions that the server refuses
+ * @param log told of what a listener threw, and of what the server refuses, with what to do about it
  */
 export async function connectNats(
   config: NatsConfig,
   clientName: string,
-  onError: (error: unknown, subject: string) => void = () => {},
+  log: Pick<Logger, 'error' | 'warn'> | null = null,
 ): Promise<NatsBus> {
   const credentials = credentialsOf(config)
   let connection: NatsConnection
@@ -43,12 +50,16 @@ export async function connectNats(
       servers: config.natsUrl.split(','),
       name: clientName,
       maxReconnectAttempts: -1,
+      // However long the server was gone: half a second after its return everybody is back.
       reconnectTimeWait: 250,
       reconnectJitter: 250,
+      reconnectJitterTLS: 250,
+      // A server that starts may know its users a moment later than it listens.
+      ignoreAuthErrorAbort: true,
       // A server that hangs without closing its sockets is found out after two of these.
       pingInterval: 5_000,
       maxPingOut: 2,
-      timeout: 5_000,
+      timeout: CONNECT_TIMEOUT_MS,
       noEcho: true,
       ...credentials,
     })
@@ -64,20 +75,29 @@ export async function connectNats(
       { cause: error },
     )
   }
-  return new ConnectedBus(connection, onError)
+  shortenAttempts(connection)
+  return new ConnectedBus(connection, log)
+}
+
+// The library has one limit for the first attempt, which may be slow, and for those that follow a loss,
+// which are repeated: an attempt that began while packets were swallowed must not keep us from the next.
+function shortenAttempts(connection: NatsConnection): void {
+  const { protocol } = connection as { protocol?: { options?: { timeout?: number } } }
+  if (protocol?.options?.timeout !== undefined) protocol.options.timeout = RECONNECT_TIMEOUT_MS
 }
 
 class ConnectedBus implements NatsBus {
   readonly connection: NatsConnection
   readonly closed: Promise<Error | undefined>
   readonly #listeners = new Set<(isConnected: boolean) => void>()
-  readonly #onError: (error: unknown, subject: string) => void
+  readonly #log: Pick<Logger, 'error' | 'warn'> | null
+  readonly #toldFaults = new ToldFaults()
   readonly #writer: NatsWriter
   #isConnected = true
   #maxPayloadBytes: number
 
-  constructor(connection: NatsConnection, onError: (error: unknown, subject: string) => void) {
-    this.#onError = onError
+  constructor(connection: NatsConnection, log: Pick<Logger, 'error' | 'warn'> | null) {
+    this.#log = log
     this.connection = connection
     this.#writer = new NatsWriter(connection)
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024
@@ -109,7 +129,7 @@ class ConnectedBus implements NatsBus {
     const subscription: Subscription = this.connection.subscribe(subject, {
       callback: (error, message) => {
         if (error === null) this.#deliver(message, onMessage)
-        else this.#onError(error, subject)
+        else this.#onRefused(error, subject)
       },
     })
     return () => {
@@ -127,8 +147,14 @@ class ConnectedBus implements NatsBus {
     try {
       onMessage(new ReceivedMessage(message))
     } catch (error) {
-      this.#onError(error, message.subject)
+      this.#log?.error({ err: error, subject: message.subject }, 'handling a message failed')
     }
+  }
+
+  // A missing permission is told by the connection as well, with what to do.
+  #onRefused(error: unknown, subject: string): void {
+    if (error instanceof errors.PermissionViolationError) return
+    this.#log?.error({ err: error, subject }, 'a NATS subscription failed')
   }
 
   async flush(): Promise<void> {
@@ -147,12 +173,32 @@ class ConnectedBus implements NatsBus {
 
   async #followStatus(): Promise<void> {
     for await (const status of this.connection.status()) {
-      if (status.type === 'disconnect') this.#setConnected(false)
-      else if (status.type === 'reconnect') {
-        this.#maxPayloadBytes = this.connection.info?.max_payload ?? this.#maxPayloadBytes
-        this.#setConnected(true)
+      switch (status.type) {
+        case 'disconnect':
+          this.#log?.warn({ server: status.server }, `connection to NATS is lost. ${LOSS_HINT}`)
+          this.#setConnected(false)
+          break
+        case 'reconnect':
+          this.#maxPayloadBytes = this.connection.info?.max_payload ?? this.#maxPayloadBytes
+          this.#toldFaults.forget()
+          this.#setConnected(true)
+          break
+        case 'error':
+          this.#onFault(status.error)
+          break
+        case 'staleConnection':
+          this.#log?.warn('NATS does not answer our pings: connecting again')
+          break
+        case 'ldm':
+          this.#log?.warn({ server: status.server }, 'the NATS server is about to shut down')
+          break
       }
     }
+  }
+
+  #onFault(error: Error): void {
+    const fault = natsFault(error)
+    if (this.#toldFaults.isNew(fault)) this.#log?.error(fault.sentence)
   }
 
   #setConnected(isConnected: boolean): void {
@@ -199,10 +245,9 @@ function credentialsOf(config: NatsConfig): ConnectionOptions {
     ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),
     ...(natsToken === undefined ? {} : { token: natsToken }),
-    // Read anew by every connect, as the client library does with the others: keys are rotated.
     ...(natsCredsFile === undefined
       ? {}
-      : { authenticator: credsAuthenticator(() => readFileSync(natsCredsFile)) }),
+      : { authenticator: credsAuthenticator(latestOf(natsCredsFile)) }),
     ...(hasTls
       ? {
           tls: {
@@ -212,6 +257,20 @@ function credentialsOf(config: NatsConfig): ConnectionOptions {
           },
         }
       : {}),
+  }
+}
+
+// Read anew by every connect, as the client library does with the others: keys are rotated. A file that
+// is being replaced may be away for a moment; the library would give up for good over that.
+function latestOf(file: string): () => Uint8Array {
+  let latest: Uint8Array = readFileSync(file)
+  return () => {
+    try {
+      latest = readFileSync(file)
+    } catch {
+      // The ones of before may still be good.
+    }
+    return latest
   }
 }
 

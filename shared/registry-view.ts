@@ -47,11 +47,12 @@ export class RegistryView {
     if (versions?.size === 0) this.#versions.delete(name)
   }
 
-  /** By function name. */
+  /** By function name, in its order. */
   deployments(): Map<string, Deployment> {
     const deployments = new Map<string, Deployment>()
-    for (const [name, versions] of this.#versions) {
-      const deployment = deploymentOf(new Map(versions), this.#traffic.get(name) ?? null)
+    for (const name of [...this.#versions.keys()].sort()) {
+      const versions = new Map(this.#versions.get(name))
+      const deployment = deploymentOf(versions, this.#traffic.get(name) ?? null)
       if (deployment !== null) deployments.set(name, deployment)
     }
     return deployments

@@ -22,6 +22,10 @@ export interface Subjects {
   callerInbox(caller: string): string
   announce(functionName: string, runner: string): string
   readonly announcements: string
+  /** What anybody announces under this id. */
+  announcementsOf(runner: string): string
+  /** The runner that may publish on this subject of an announcement. */
+  announcer(subject: string): string
   readonly discover: string
   /** The KV bucket that holds the manifests. */
   readonly registryBucket: string
@@ -47,6 +51,8 @@ export function subjectsIn(namespace: string): Subjects {
     callerInbox: (caller) => `${namespace}.caller.${caller}.>`,
     announce: (functionName, runner) => `${namespace}.announce.${functionName}.${runner}`,
     announcements: `${namespace}.announce.>`,
+    announcementsOf: (runner) => `${namespace}.announce.*.${runner}`,
+    announcer: (subject) => subject.slice(subject.lastIndexOf('.') + 1),
     discover: `${namespace}.discover`,
     registryBucket: `${namespace}_functions`,
     sender(subject) {

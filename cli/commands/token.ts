@@ -9,7 +9,12 @@ import { stateSettings } from '../state-dir.js'
 
 const TTL = /^\d+ ?(s|m|h|d|w)$/
 
-type Flags = Omit<TokenClaims, 'subject'> & { sub: string; stateDir?: string }
+type Claims = Readonly<Record<string, unknown>>
+type Flags = Omit<TokenClaims, 'subject' | 'claims'> & {
+  sub: string
+  stateDir?: string
+  claim: Claims
+}
 
 export function tokenCommand(): Command {
   const command = new Command('token')
@@ -19,14 +24,33 @@ export function tokenCommand(): Command {
     .option('--ttl <duration>', 'how long it is valid: 90s, 15m, 1h, 7d', '1h')
     .option('--issuer <issuer>', 'the `iss` claim')
     .option('--audience <audience>', 'the `aud` claim')
+    .option(
+      '--claim <name=value>',
+      'any other claim, as JSON or text; may be repeated',
+      withClaim,
+      {},
+    )
   return addSettings(command, 'State:', stateSettings).action(async (flags: Flags) => {
-    const { stateDir, sub, ...claims } = flags
+    const { stateDir, sub, claim, ...claims } = flags
     const config = readConfig(stateSettings, { stateDir }, process.env)
     if (!TTL.test(flags.ttl)) {
       throw new ConfigError([`--ttl: ${flags.ttl} is no duration; write 90s, 15m, 1h or 7d`])
     }
     const { openDevelopmentKey } = await import('../development-key.js')
     const key = await openDevelopmentKey(resolve(config.stateDir))
-    process.stdout.write(`${await key.sign({ ...claims, subject: sub })}\n`)
+    process.stdout.write(`${await key.sign({ ...claims, subject: sub, claims: claim })}\n`)
   })
+}
+
+/** `callgate_priority=2` is a number, `tenant=acme` a text. */
+function withClaim(text: string, claims: Claims): Claims {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined) {
+    throw new ConfigError([`--claim: ${text} has no value; write name=value`])
+  }
+  try {
+    return { ...claims, [name]: JSON.parse(value) }
+  } catch {
+    return { ...claims, [name]: value }
+  }
 }

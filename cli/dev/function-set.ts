@@ -27,8 +27,9 @@ interface Member {
   readonly runner: RunnerProcess
   /** The file and what it imports. */
   readonly sources: Set<string>
-  /** The function's, once it has been ready. */
+  /** The function's, once it has been registered. */
   name: string | null
+  hasBeenReady: boolean
   /** Resolves when the runner is ready, or has failed, for the first time. */
   readonly settled: Promise<void>
 }
@@ -62,7 +63,9 @@ export class FunctionSet {
 
   /** Files that were never ready yet. */
   get waiting(): string[] {
-    return [...this.#members.values()].filter(({ name }) => name === null).map(({ file }) => file)
+    return [...this.#members.values()]
+      .filter((member) => !member.hasBeenReady)
+      .map(({ file }) => file)
   }
 
   async close(): Promise<void> {
@@ -99,6 +102,7 @@ export class FunctionSet {
       // A file with a fault in it is tried again when it has changed, not before.
       retryFailedLoad: false,
       events: {
+        onLoading: ({ name }) => this.#onNamed(member, name),
         onReady: (ready) => {
           this.#onReady(member, ready)
           this.#onStarted(member)
@@ -115,14 +119,26 @@ export class FunctionSet {
         },
       },
     })
-    const member: Member = { file, runner, sources: new Set([file]), name: null, settled }
+    const member: Member = {
+      file,
+      runner,
+      sources: new Set([file]),
+      name: null,
+      hasBeenReady: false,
+      settled,
+    }
     return member
   }
 
-  #onReady(member: Member, ready: { name: string; routes: readonly string[] }): void {
+  // The process of before was told to leave at the save: under its name there is nobody any more.
+  #onNamed(member: Member, name: string): void {
     const before = member.name
-    member.name = ready.name
-    if (before !== null && before !== ready.name) void this.#undeploy(before)
+    member.name = name
+    if (before !== null && before !== name) void this.#undeploy(before)
+  }
+
+  #onReady(member: Member, ready: { name: string; routes: readonly string[] }): void {
+    member.hasBeenReady = true
     for (const other of this.#members.values()) {
       if (other !== member && other.name === ready.name) {
         this.#options.onSameName(member.file, other.file, ready.name)

@@ -19,8 +19,9 @@ import { Counters, type CounterValues } from './counters.js'
 import { Desk } from './desk.js'
 import { Fleet } from './fleet.js'
 import { Invocation, type InvocationOwner } from './invocation.js'
+import { type LoadFailure, loadError } from './load-failures.js'
 import { openReplyInbox } from './reply-inbox.js'
-import type { RunnerLink } from './runner-link.js'
+import type { RunnerLink, RunnerState } from './runner-link.js'
 
 export interface DispatcherOptions extends CallLimitOptions {
   readonly bus: Bus
@@ -43,12 +44,16 @@ export interface FunctionStatus {
   readonly traffic: Traffic | null
   readonly counters: CounterValues
   readonly runners: readonly RunnerStatus[]
+  /** Of the last `load` that failed, until a runner becomes ready. */
+  readonly loadFailure: LoadFailure | null
 }
 
 export interface RunnerStatus {
   readonly id: string
   readonly version: string
-  readonly state: 'ready' | 'draining' | 'gone' | 'silent'
+  readonly state: RunnerState
+  /** Why it is isolated. */
+  readonly reason: string | null
   readonly slots: number
   /** Calls of this caller. */
   readonly inFlight: number
@@ -61,6 +66,8 @@ export interface RunnerStatus {
 
 export class Dispatcher {
   readonly callerId = newPeerId()
+  /** Resolves when the runners that there are have been heard of, soon in any case. */
+  readonly rollCall: Promise<void>
   readonly budget: CreditBudget
   readonly #options: DispatcherOptions
   readonly #mailroom: Mailroom
@@ -97,13 +104,13 @@ export class Dispatcher {
           const desk = this.#desks.get(runner.functionName)
           if (desk !== undefined && desk.length > 0) this.#serve(desk)
         },
-        onBrokenMessage: (runner, error) =>
-          options.log.error(
-            { runner: runner.id, function: runner.functionName, err: error },
-            error.message,
-          ),
+        onLoadFailed: (functionName) => {
+          const failure = this.#fleet.whyNoneLoads(functionName)
+          if (failure !== null) this.refuseWaiting(functionName, loadError(failure))
+        },
       },
     })
+    this.rollCall = this.#fleet.rollCall()
     this.#stops = [
       openReplyInbox(bus, subjects, this.callerId, this.#fleet),
       bus.onConnection((isConnected) => this.#onConnection(isConnected)),
@@ -130,8 +137,9 @@ export class Dispatcher {
 
   /** How the calls of a function are shared out among its versions; null: by load. */
   setTraffic(functionName: string, traffic: Traffic | null): void {
+    const known = this.#desks.get(functionName)?.traffic ?? null
+    if (JSON.stringify(known) === JSON.stringify(traffic)) return
     const desk = this.#desk(functionName)
-    if (JSON.stringify(desk.traffic) === JSON.stringify(traffic)) return
     desk.traffic = traffic
     this.#serve(desk)
   }
@@ -150,6 +158,7 @@ export class Dispatcher {
       traffic: desk?.traffic ?? null,
       counters: (desk?.counters ?? new Counters()).values,
       runners: this.#fleet.runnersOf(functionName).map(statusOf),
+      loadFailure: this.#fleet.loadFailures.of(functionName),
     }
   }
 
@@ -197,6 +206,8 @@ export class Dispatcher {
       desk.retryBudget.onCall(performance.now())
       return runner.take(invocation)
     }
+    const failure = this.#fleet.whyNoneLoads(desk.functionName)
+    if (failure !== null) return invocation.reject(loadError(failure))
     const refusal = desk.whyNotWait(invocation, performance.now())
     if (refusal === null) desk.enqueue(invocation)
     else invocation.reject(this.#options.bus.isConnected ? refusal : transportUnavailable())
@@ -227,7 +238,9 @@ export class Dispatcher {
   #onReturned(invocation: Invocation): void {
     const desk = this.#desk(invocation.head.functionName)
     const runner = this.#pick(desk, invocation)
-    if (runner !== undefined) runner.take(invocation)
+    if (runner !== undefined) return runner.take(invocation)
+    const failure = this.#fleet.whyNoneLoads(desk.functionName)
+    if (failure !== null) invocation.reject(loadError(failure))
     else desk.putBack(invocation)
   }
 
@@ -253,11 +266,12 @@ function transportUnavailable(): CallError {
 }
 
 function statusOf(runner: RunnerLink): RunnerStatus {
-  const { state, host, pid, startedAt } = runner.announcement
+  const { host, pid, startedAt } = runner.announcement
   return {
     id: runner.id,
     version: runner.version,
-    state: runner.isStale ? 'silent' : state,
+    state: runner.state,
+    reason: runner.isolationReason,
     slots: runner.slots,
     inFlight: runner.inFlight,
     othersBusy: runner.othersBusy,

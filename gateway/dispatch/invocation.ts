@@ -462,6 +462,7 @@ export class Invocation {
 
   #onClock(code: ClockCode, limitMs: number): void {
     if (this.isOver) return
+    if (this.#state === 'sent' && this.#body.isSent) this.#runner?.onUnanswered()
     this.#giveUp(code, 'timedOut')
     const declaredMs = code === 'timed_out' ? this.head.timeoutMs : limitMs
     this.#handler.onError(new CallError(code, `${CLOCK_SENTENCES[code]} ${declaredMs} ms.`))
@@ -484,6 +485,7 @@ export class Invocation {
 
   #breakProtocol(): void {
     const error = protocolError()
+    this.#runner?.isolate('it sent a frame that the state or the credit of its call does not allow')
     if (!this.#runner?.holds(this.#id)) return this.#fail(error)
     this.#giveUp('protocol_error', 'failed')
     this.#handler.onError(error)

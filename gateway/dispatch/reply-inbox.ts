@@ -22,6 +22,6 @@ function onMessage(message: BusMessage, subjects: Subjects, fleet: Fleet): void 
   // A runner that we have forgotten: whatever it says, its invocations have ended here.
   if (runner === undefined) return
   if (!message.noResponders) return runner.onMessage(message.payload)
-  fleet.forget(runner)
+  fleet.onNobodyHears(runner)
   runner.onNoResponders(subjects.messageNumber(subject))
 }

@@ -22,8 +22,9 @@ export class RequestBodySender {
   #isTaken = false
   /** What came before there was a runner: in its own memory, since most calls carry it in their CALL. */
   #first: Uint8Array | null
-  /** Not covered by the credit yet. */
-  readonly #waiting: WaitingBytes
+  /** Not covered by the credit yet; null where nothing ever was: most bodies are small. */
+  #waiting: WaitingBytes | null = null
+  readonly #budget: CreditBudget
   #hasEnded: boolean
   #isEndSent = false
 
@@ -38,7 +39,7 @@ export class RequestBodySender {
     replayBytes: number,
   ) {
     this.#replayBytes = replayBytes
-    this.#waiting = new WaitingBytes(budget)
+    this.#budget = budget
     this.#hasEnded = !hasMore
     this.#first = body !== null && body.length > 0 ? body : null
   }
@@ -46,6 +47,11 @@ export class RequestBodySender {
   /** Whether the call may go to another runner with all of its body. */
   get isReplayable(): boolean {
     return this.#isKeeping
+  }
+
+  /** Whether the runner has all of it: then it is not the client that keeps the call waiting. */
+  get isSent(): boolean {
+    return this.#isEndSent
   }
 
   /**
@@ -62,14 +68,14 @@ export class RequestBodySender {
     let first = this.#first
     this.#first = null
     if (first !== null && (!hasRoom || first.length > INITIAL_BODY_CREDIT_BYTES)) {
-      this.#waiting.unshift(first)
+      this.#queue.unshift(first)
       first = null
     }
     if (first !== null) {
       this.#allowance.take(first.length)
       this.#keep(first)
     }
-    this.#isEndSent = this.#hasEnded && this.#waiting.length === 0
+    this.#isEndSent = this.#hasEnded && this.#waitingBytes === 0
     return { first, isWhole: this.#isEndSent }
   }
 
@@ -84,9 +90,9 @@ export class RequestBodySender {
   /** `bytes` may be reused on return. False when some of them wait. */
   write(bytes: Uint8Array): boolean {
     if (this.#hasEnded) return true
-    const sent = this.#waiting.length === 0 ? this.#send(bytes) : 0
+    const sent = this.#waitingBytes === 0 ? this.#send(bytes) : 0
     if (sent === bytes.length) return true
-    this.#waiting.push(bytes.subarray(sent))
+    this.#queue.push(bytes.subarray(sent))
     return false
   }
 
@@ -101,10 +107,11 @@ export class RequestBodySender {
 
   /** Sends what the credit covers. True when nothing waits any more. */
   sendWaiting(): boolean {
-    while (this.#waiting.length > 0) {
-      const sent = this.#send(this.#waiting.peek())
+    const waiting = this.#waiting
+    while (waiting !== null && waiting.length > 0) {
+      const sent = this.#send(waiting.peek())
       if (sent === 0) return false
-      this.#waiting.shift(sent)
+      waiting.shift(sent)
     }
     this.#sendEnd()
     return true
@@ -127,9 +134,18 @@ export class RequestBodySender {
   drop(): void {
     this.dropKept()
     this.#first = null
-    this.#waiting.clear()
+    this.#waiting?.clear()
     this.#hasEnded = true
     this.#isEndSent = true
+  }
+
+  get #waitingBytes(): number {
+    return this.#waiting?.length ?? 0
+  }
+
+  get #queue(): WaitingBytes {
+    this.#waiting ??= new WaitingBytes(this.#budget)
+    return this.#waiting
   }
 
   /** Sends as much as the credit covers; returns how much that was. */
@@ -152,7 +168,7 @@ export class RequestBodySender {
   }
 
   #sendEnd(): void {
-    if (!this.#hasEnded || this.#isEndSent || this.#waiting.length > 0 || this.#outbox === null)
+    if (!this.#hasEnded || this.#isEndSent || this.#waitingBytes > 0 || this.#outbox === null)
       return
     this.#isEndSent = true
     this.#outbox.send([FRAME.end, this.#id])

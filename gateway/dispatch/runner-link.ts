@@ -1,23 +1,49 @@
 // One runner, as this caller sees it: its slots, its invocations, and what it sends us.
-// Owns the slots: one is taken by `take` and freed by `release`, both idempotent by id.
+// Owns the slots: one is taken by `take` and freed by `release`, both idempotent by id. Judges the runner:
+// one that breaks the protocol gets no calls for a while (`isolation.ts`), one that says BUSY again and
+// again gets one at a time.
 
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
 import { CallError } from '../../shared/errors.js'
-import { FRAME, type Frame } from '../../shared/frame.js'
+import { type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
+import { Isolation } from './isolation.js'
 import { hashOf, type RunnerLoad } from './pick-runner.js'
+
+/** BUSYs in a row after which a runner is tried with one call at a time. */
+const MAX_BUSY_IN_A_ROW = 8
+/** How often it is tried then, at most: another caller may be quicker than we are for a while. */
+const BUSY_PAUSE_MS = 100
+/** Announcements in a row with free slots, each followed by BUSY, after which they are not believed. */
+const MAX_FALSE_ANNOUNCEMENTS = 10
+/** Calls in a row that a clock ended before the runner said anything to them. */
+const MAX_UNANSWERED = 3
+/** Many calls of one moment may be slow together: they count for one that is not answered for so long. */
+const UNANSWERED_MS = 3_000
+
+/** Announcements, a second apart, in which a runner has none of the calls that it was given. */
+const MAX_FORGOTTEN = 5
+/** A runner may announce itself more often; a CALL may wait in its socket for longer than that. */
+const FORGOTTEN_APART_MS = 500
 
 export interface RunnerLinkOwner {
   /** An id that no invocation of this caller has had: a runner that was forgotten may come back. */
   nextId(): number
   /** A slot has become free, or the runner says that it has one. */
   onSlot(runner: RunnerLink): void
-  onBrokenMessage(runner: RunnerLink, error: CodecError): void
+  /** It gets no calls for a while; `isolationReason` says why. */
+  onIsolated(runner: RunnerLink): void
   /** A handler threw: a bug on our side, which must not end the reading of messages. */
   onHandlerError(runner: RunnerLink, error: unknown): void
+  /** Whether nobody has this id: it was never given to any runner, or another one has it. */
+  isForeign(runner: RunnerLink, id: number): boolean
+  /** Whether enough others are left to take this one's calls. */
+  canSpare(runner: RunnerLink): boolean
 }
+
+export type RunnerState = Announcement['state'] | 'silent' | 'isolated'
 
 export class RunnerLink implements RunnerLoad {
   readonly id: string
@@ -37,6 +63,23 @@ export class RunnerLink implements RunnerLoad {
   /** It has said BUSY, and not yet FREE. */
   #isFull = false
   #isStale = false
+  readonly #isolation = new Isolation()
+  #busyInARow = 0
+  #lastBusyMs = 0
+  /** The one call that a runner which says BUSY again and again is tried with; 0: none. */
+  #probeId = 0
+  /** It has announced free slots, and no BUSY has followed yet. */
+  #isBelieved = false
+  #falseAnnouncements = 0
+  #unansweredInARow = 0
+  #firstUnansweredMs = 0
+  /** Calls that we hold and that its last announcements know nothing of. */
+  #forgotten: number[] = []
+  #forgottenInARow = 0
+  #forgottenMs = 0
+  /** Since when it is known, or has been loading. */
+  readonly #sinceMs: number
+  #hasLoadTimedOut = false
 
   constructor(
     owner: RunnerLinkOwner,
@@ -54,6 +97,7 @@ export class RunnerLink implements RunnerLoad {
     this.idHash = hashOf(announcement.runner)
     this.#announcement = announcement
     this.#lastHeardMs = nowMs
+    this.#sinceMs = nowMs
     this.onAnnouncement(announcement, nowMs)
   }
 
@@ -74,11 +118,48 @@ export class RunnerLink implements RunnerLoad {
   }
 
   get isEligible(): boolean {
-    return this.#announcement.state === 'ready' && !this.#isFull && !this.#isStale
+    return (
+      this.#announcement.state === 'ready' &&
+      !this.#isFull &&
+      !this.#isStale &&
+      this.#probeId === 0 &&
+      this.#isolation.reason === null
+    )
   }
 
-  get isStale(): boolean {
-    return this.#isStale
+  /** What an operator is shown. */
+  get state(): RunnerState {
+    if (this.#isolation.reason !== null) return 'isolated'
+    const { state } = this.#announcement
+    // A `load` may block its process.
+    return this.#isStale && state !== 'loading' ? 'silent' : state
+  }
+
+  get isolationReason(): string | null {
+    return this.#isolation.reason
+  }
+
+  get isolationMs(): number {
+    return this.#isolation.lengthMs
+  }
+
+  get isLoading(): boolean {
+    return this.#announcement.state === 'loading' && !this.#hasLoadTimedOut
+  }
+
+  get sinceMs(): number {
+    return this.#sinceMs
+  }
+
+  /** Whether it should have said by now that it has loaded, or has not. */
+  isLoadOverdue(nowMs: number, graceMs: number): boolean {
+    const { loadTimeoutMs } = this.#announcement
+    if (!this.isLoading || loadTimeoutMs === null || loadTimeoutMs === undefined) return false
+    return nowMs - this.#sinceMs > loadTimeoutMs + graceMs
+  }
+
+  markLoadTimedOut(): void {
+    this.#hasLoadTimedOut = true
   }
 
   get lastHeardMs(): number {
@@ -92,8 +173,71 @@ export class RunnerLink implements RunnerLoad {
     // A FREE can be lost with a connection; an announcement with room in it says the same.
     let busy = 0
     for (const count of Object.values(announcement.busyBy)) busy += count
-    this.#othersBusy = busy - (announcement.busyBy[this.#callerId] ?? 0)
-    if (busy < announcement.slots) this.#isFull = false
+    const ours = announcement.busyBy[this.#callerId] ?? 0
+    this.#othersBusy = busy - ours
+    // It has taken the call that it was tried with, and has nothing to say to it yet.
+    if (this.#probeId !== 0 && ours >= this.inFlight) this.#onAnswer()
+    if (busy < announcement.slots) this.#onFreeSlots(nowMs)
+    this.#lookForForgotten(ours, nowMs)
+  }
+
+  // What it does not know it will never answer, and a call without clocks would wait for ever.
+  #lookForForgotten(ours: number, nowMs: number): void {
+    if (ours > 0 || this.inFlight === 0) {
+      this.#forgottenInARow = 0
+      return
+    }
+    if (this.#forgottenInARow > 0 && nowMs - this.#forgottenMs < FORGOTTEN_APART_MS) return
+    this.#forgottenMs = nowMs
+    const before = this.#forgottenInARow > 0 ? this.#forgotten : [...this.#invocations.keys()]
+    this.#forgotten = before.filter((id) => this.holds(id))
+    this.#forgottenInARow = this.#forgotten.length > 0 ? this.#forgottenInARow + 1 : 0
+    if (this.#forgottenInARow < MAX_FORGOTTEN) return
+    this.#forgottenInARow = 0
+    this.isolate('it knows nothing of calls that it was given')
+    for (const id of this.#forgotten) this.#invocations.get(id)?.onLost(runnerLost())
+  }
+
+  // Another caller may have been quicker, once or twice.
+  #onFreeSlots(nowMs: number): void {
+    if (this.#isFull && this.#isBelieved) {
+      this.#isBelieved = false
+      this.#falseAnnouncements++
+      if (this.#falseAnnouncements >= MAX_FALSE_ANNOUNCEMENTS) {
+        this.isolate('it announces free slots and says BUSY to every call')
+      }
+    }
+    if (this.#mayTry(nowMs)) {
+      this.#isFull = false
+      this.#isBelieved = true
+    }
+  }
+
+  #mayTry(nowMs: number): boolean {
+    return this.#busyInARow < MAX_BUSY_IN_A_ROW || nowMs - this.#lastBusyMs >= BUSY_PAUSE_MS
+  }
+
+  /** It has broken the protocol, or does not answer: no calls for a while. */
+  isolate(reason: string): void {
+    if (this.#isolation.add(reason, Date.now())) this.#owner.onIsolated(this)
+  }
+
+  endIsolationIfOver(nowMs: number): void {
+    if (!this.#isolation.endIfOver(nowMs)) return
+    this.#unansweredInARow = 0
+    this.#falseAnnouncements = 0
+    this.#owner.onSlot(this)
+  }
+
+  /** A clock has ended one of its calls, to which it had not said anything, through no fault of the client. */
+  onUnanswered(): void {
+    const nowMs = Date.now()
+    if (this.#unansweredInARow++ === 0) this.#firstUnansweredMs = nowMs
+    const isLong = nowMs - this.#firstUnansweredMs >= UNANSWERED_MS
+    if (this.#unansweredInARow < MAX_UNANSWERED || !isLong) return
+    // A slow answer is better than none.
+    if (!this.#owner.canSpare(this)) return
+    this.isolate(`it has not answered ${this.#unansweredInARow} calls in a row`)
   }
 
   markStale(): void {
@@ -103,6 +247,7 @@ export class RunnerLink implements RunnerLoad {
   /** Gives the invocation a slot and sends its CALL. */
   take(invocation: Invocation): void {
     const id = this.#owner.nextId()
+    if (this.#busyInARow >= MAX_BUSY_IN_A_ROW) this.#probeId = id
     this.#invocations.set(id, invocation)
     invocation.counters.occupy()
     invocation.assign(this, id)
@@ -116,6 +261,7 @@ export class RunnerLink implements RunnerLoad {
     const invocation = this.#invocations.get(id)
     if (invocation === undefined) return
     this.#invocations.delete(id)
+    if (id === this.#probeId) this.#probeId = 0
     invocation.counters.release()
     this.#owner.onSlot(this)
   }
@@ -130,7 +276,7 @@ export class RunnerLink implements RunnerLoad {
       decodeFrames(payload, (frame) => this.#onFrameSafely(frame))
     } catch (error) {
       if (!(error instanceof CodecError)) throw error
-      this.#owner.onBrokenMessage(this, error)
+      this.isolate(`it sent what cannot be read: ${error.message}`)
       for (const invocation of [...this.#invocations.values()]) invocation.onProtocolError()
     }
     this.#flush()
@@ -191,25 +337,23 @@ export class RunnerLink implements RunnerLoad {
   #onFrame(frame: Frame): void {
     switch (frame[0]) {
       case FRAME.reply:
-        return this.#invocations.get(frame[1])?.onReply(frame[2], frame[3], frame[4])
+        return this.#answering(frame[1])?.onReply(frame[2], frame[3], frame[4])
       case FRAME.head:
-        return this.#known(frame[1])?.onHead(frame[2], frame[3])
+        return this.#answering(frame[1], true)?.onHead(frame[2], frame[3])
       case FRAME.body:
         return this.#known(frame[1])?.onBody(frame[2])
       case FRAME.end:
-        return this.#invocations.get(frame[1])?.onEnd()
+        return this.#lookUp(frame[1])?.onEnd()
       case FRAME.error:
-        return this.#invocations.get(frame[1])?.onError(frame)
+        return this.#onError(frame)
       case FRAME.credit:
         return this.#known(frame[1])?.onCredit(frame[2])
       case FRAME.busy:
-        this.#isFull = true
-        return this.#invocations.get(frame[1])?.onNotTaken()
+        return this.#onBusy(frame[1])
       case FRAME.free:
-        this.#isFull = false
-        return this.#owner.onSlot(this)
+        return this.#onFree()
       case FRAME.accept:
-        return this.#known(frame[1])?.onAccept(frame[2])
+        return this.#answering(frame[1], true)?.onAccept(frame[2])
       case FRAME.message:
         return this.#known(frame[1])?.onMessage(frame[2], frame[3])
       case FRAME.close:
@@ -224,15 +368,65 @@ export class RunnerLink implements RunnerLoad {
     }
   }
 
+  /** What it answers to a call that was cancelled is no answer: its clock may have done that. */
+  #onError(frame: ErrorFrame): void {
+    const invocation = this.#lookUp(frame[1])
+    if (invocation === undefined) return
+    if (!invocation.isOver) this.#onAnswer()
+    invocation.onError(frame)
+  }
+
+  #onBusy(id: number): void {
+    const invocation = this.#lookUp(id)
+    if (invocation === undefined) return
+    this.#isFull = true
+    this.#busyInARow++
+    this.#lastBusyMs = Date.now()
+    invocation.onNotTaken()
+  }
+
+  #onFree(): void {
+    // Else one that says FREE and BUSY in turns would be sent calls as fast as the network carries them.
+    if (!this.#mayTry(Date.now())) return
+    this.#isFull = false
+    this.#owner.onSlot(this)
+  }
+
+  /** The invocation to which it says the first thing, or all. */
+  #answering(id: number, isMore = false): Invocation | undefined {
+    const invocation = isMore ? this.#known(id) : this.#lookUp(id)
+    if (invocation !== undefined) this.#onAnswer()
+    return invocation
+  }
+
+  #onAnswer(): void {
+    this.#unansweredInARow = 0
+    if (this.#busyInARow === 0) return
+    this.#busyInARow = 0
+    this.#falseAnnouncements = 0
+    const wasTried = this.#probeId !== 0
+    this.#probeId = 0
+    if (wasTried) this.#owner.onSlot(this)
+  }
+
   /** An invocation that we no longer know goes on over there: its CANCEL was lost. Say it again. */
   #known(id: number): Invocation | undefined {
-    const invocation = this.#invocations.get(id)
+    const invocation = this.#lookUp(id)
     if (invocation === undefined) this.outbox.send([FRAME.cancel, id, 'cancelled'])
+    return invocation
+  }
+
+  /** One that has ended is no fault: the frame was under way. One that it was never given is. */
+  #lookUp(id: number): Invocation | undefined {
+    const invocation = this.#invocations.get(id)
+    if (invocation === undefined && this.#owner.isForeign(this, id)) {
+      this.isolate('it answered a call that it was not given')
+    }
     return invocation
   }
 }
 
-function runnerLost(): CallError {
+export function runnerLost(): CallError {
   return new CallError(
     'runner_lost',
     'The runner of this call was lost. Try again if that is safe for what it does.',

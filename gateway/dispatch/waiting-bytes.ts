@@ -1,7 +1,7 @@
 // Bytes of a request's body that the credit does not cover yet, first in, first out, in pooled buffers.
 //
 // They are few by design: a client that sends more than the credit covers is paused, and what the kernel
-// still holds of it is bounded by `front/receive-buffer.ts`. They count on the budget.
+// still holds of it is bounded by `front/public-port.ts`. They count on the budget.
 
 import { bufferPool } from '../../shared/buffer-pool.js'
 import type { CreditBudget } from '../../shared/credit.js'

@@ -4,6 +4,13 @@
 export type RunnerMessage =
   /** A file that the function is made of: when it changes, the runner is out of date. */
   | { readonly type: 'imported'; readonly path: string }
+  /** Registered; is about to load. It is one that hangs when it is not ready within `loadTimeoutMs`. */
+  | {
+      readonly type: 'loading'
+      readonly name: string
+      readonly routes: readonly string[]
+      readonly loadTimeoutMs: number | null
+    }
   /** Takes calls from now on. */
   | {
       readonly type: 'ready'

@@ -1,21 +1,28 @@
-// Keeps one runner process alive: starts it, starts it again when it dies, stops it when told. Owns the
-// child process and the timer of the next attempt.
+// Keeps one runner process alive: starts it, starts it again when it dies or hangs as it loads, stops it
+// when told. Owns the child process, the timer of the next attempt and the one of its load.
 //
-//   starting ──▶ ready ──▶ ending ──▶ ended      (restart: the next one is `starting` meanwhile)
-//      ▲           │
-//      └── waiting ┘   (it died: again after a pause that doubles up to ten seconds)
+//   starting ──▶ loading ──▶ ready ──▶ ending ──▶ ended     (restart: the next one is `starting` meanwhile)
+//      ▲            │          │
+//      └── waiting ◀┴──────────┘   (it died: again after a pause that doubles up to ten seconds)
 
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
 import type { RunnerMessage } from './runner-message.js'
 import type { RunnerSource } from './runner-source.js'
 
 const FIRST_PAUSE_MS = 250
 const LONGEST_PAUSE_MS = 10_000
-/** A runner that lived so long has not failed at its start: the next pause is short again. */
+/** A runner that was ready for so long has not failed at its start: the next pause is short again. */
 const HEALTHY_AFTER_MS = 10_000
+/** A runner ends a `load` that takes too long itself, unless it hangs. So much later it is killed. */
+const LOAD_GRACE_MS = 2_000
+/** The longest delay of a timer. */
+const LONGEST_TIMER_MS = 2_147_483_647
 
 export interface RunnerProcessEvents {
+  /** The function is registered, and its model is loaded from now on. */
+  onLoading?(runner: { name: string; routes: readonly string[] }): void
   onReady(runner: { name: string; routes: readonly string[]; runnerId: string }): void
   /** It could not start, or died: one sentence. `retryInMs` is null when it is not tried again by itself. */
   onFailed(message: string, retryInMs: number | null): void
@@ -55,25 +62,42 @@ export class RunnerProcess {
     const { file, register, source, events } = this.#options
     const child = source.take(file, register)
     this.#child = child
-    const startedMs = performance.now()
     let failure: string | null = null
-    let isReady = false
+    let readyMs: number | null = null
+    // Until it says how long its `load` may take, what hangs is the import of the file.
+    let loadTimer = killLater(DEFAULT_LOAD_TIMEOUT_MS, 'its file could not be imported')
     child.on('message', (message: RunnerMessage) => {
-      if (message.type === 'imported') events.onImported?.(message.path)
-      else if (message.type === 'failed') failure = message.message
-      else if (this.#child === child) {
-        isReady = true
-        events.onReady(message)
+      switch (message.type) {
+        case 'imported':
+          return events.onImported?.(message.path)
+        case 'failed':
+          failure = message.message
+          return
+        case 'loading':
+          clearTimeout(loadTimer)
+          loadTimer = killLater(message.loadTimeoutMs, '`load` did not return')
+          if (this.#child === child) events.onLoading?.(message)
+          return
+        case 'ready':
+          clearTimeout(loadTimer)
+          readyMs = performance.now()
+          if (this.#child === child) events.onReady(message)
+          return
+        default:
+          message satisfies never
       }
     })
     const onEnded = (how: string) => {
+      clearTimeout(loadTimer)
       if (this.#child !== child) return
       this.#child = null
       if (this.#isStopped) return
-      if (performance.now() - startedMs > HEALTHY_AFTER_MS) this.#pauseMs = FIRST_PAUSE_MS
-      this.#onDied(failure ?? `The runner of ${file} ended ${how}.`, isReady)
+      const wasHealthy = readyMs !== null && performance.now() - readyMs > HEALTHY_AFTER_MS
+      if (wasHealthy) this.#pauseMs = FIRST_PAUSE_MS
+      this.#onDied(failure ?? `The runner of ${file} ended ${how}.`, readyMs !== null)
     }
     child.on('exit', async (code, signal) => {
+      clearTimeout(loadTimer)
       // Its last words may still be in the channel.
       if (child.connected) await once(child, 'disconnect')
       onEnded(signal === null ? `with status ${code}` : `by ${signal}`)
@@ -82,6 +106,16 @@ export class RunnerProcess {
       // Without a process there will be no exit.
       if (child.pid === undefined) onEnded(`before it began: ${error.message}`)
     })
+
+    // A process that is blocked hears no other signal.
+    function killLater(timeoutMs: number | null, what: string): NodeJS.Timeout | undefined {
+      if (timeoutMs === null) return undefined
+      const delayMs = Math.min(timeoutMs + LOAD_GRACE_MS, LONGEST_TIMER_MS)
+      return setTimeout(() => {
+        failure = `The runner of ${file} was killed: ${what} within ${timeoutMs} ms, and it did not end by itself.`
+        child.kill('SIGKILL')
+      }, delayMs)
+    }
   }
 
   /** Takes the file as it is now: the new process starts while the old one drains. */

@@ -40,7 +40,7 @@ await system.serve(
   }),
 )
 
-const IDLE_MS = 1_500
+const IDLE_MS = 2_500
 let stalledReason: unknown
 await system.serve(
   defineFunction({
@@ -185,74 +185,80 @@ async function textOfPinged(response: Response): Promise<string> {
   return text
 }
 
-t.test('no first byte in time: 504', async (t) => {
-  const startedMs = performance.now()
-  const response = await system.post('/mute', {})
-  t.equal(response.status, 504)
-  t.match(await response.json(), { code: 'first_byte_timed_out', detail: /300 ms/ })
-  const tookMs = performance.now() - startedMs
-  t.ok(tookMs >= 299, `${tookMs} ms`)
-})
+t.test('limits that pass, and limits that do not', async (t) => {
+  // Each of them waits for seconds.
+  t.jobs = 6
 
-t.test(
-  'after a first byte in time the rest, and who waits for the slot, may take longer',
-  async (t) => {
-    mayGoOn = signalled()
-    const first = await system.post('/first', {})
-    t.equal(first.status, 200)
-    const second = system.post('/first', {})
-    await system.until('first', ({ queued }) => queued === 1)
-    await delay(FIRST_BYTE_MS + 100)
-    mayGoOn.go()
-    t.equal(await first.text(), 'data: "first"\n\ndata: "second"\n\n')
-    t.equal((await second).status, 200, 'time in the queue is not the time to the first byte')
-    await (await second).text()
-  },
-)
-
-t.test('a stream that stalls says why, and breaks off', async (t) => {
-  stalledReason = undefined
-  const client = await system.connect()
-  await client.write(post('/idle', { pauses: [0, 600_000] }))
-  const answer = await client.answer()
-  t.equal(answer?.status, 200)
-  t.equal(answer?.isWhole, false, 'no client can take it for complete')
-  const [first, second, failure, rest] = answer!.body.toString().split('\n\n')
-  t.equal(first, 'data: {"pause":0}')
-  t.equal(second, 'data: {"pause":600000}')
-  t.match(failure, /^event: error\ndata: \{/)
-  t.match(JSON.parse(failure!.slice('event: error\ndata: '.length)), {
-    code: 'idle_timed_out',
-    status: 504,
-    callId: answer!.headers['x-call-id'],
+  t.test('no first byte in time: 504', async (t) => {
+    const startedMs = performance.now()
+    const response = await system.post('/mute', {})
+    t.equal(response.status, 504)
+    t.match(await response.json(), { code: 'first_byte_timed_out', detail: /300 ms/ })
+    const tookMs = performance.now() - startedMs
+    t.ok(tookMs >= 299, `${tookMs} ms`)
   })
-  t.equal(rest, '')
-  await system.atRest('idle')
+
+  t.test(
+    'after a first byte in time the rest, and who waits for the slot, may take longer',
+    async (t) => {
+      mayGoOn = signalled()
+      const first = await system.post('/first', {})
+      t.equal(first.status, 200)
+      const second = system.post('/first', {})
+      await system.until('first', ({ queued }) => queued === 1)
+      await delay(FIRST_BYTE_MS + 100)
+      mayGoOn.go()
+      t.equal(await first.text(), 'data: "first"\n\ndata: "second"\n\n')
+      t.equal((await second).status, 200, 'time in the queue is not the time to the first byte')
+      await (await second).text()
+    },
+  )
+
+  t.test('a stream that stalls says why, and breaks off', async (t) => {
+    const client = await system.connect()
+    await client.write(post('/idle', { pauses: [0, 600_000] }))
+    const answer = await client.answer()
+    t.equal(answer?.status, 200)
+    t.equal(answer?.isWhole, false, 'no client can take it for complete')
+    const [first, second, failure, rest] = answer!.body.toString().split('\n\n')
+    t.equal(first, 'data: {"pause":0}')
+    t.equal(second, 'data: {"pause":600000}')
+    t.match(failure, /^event: error\ndata: \{/)
+    t.match(JSON.parse(failure!.slice('event: error\ndata: '.length)), {
+      code: 'idle_timed_out',
+      status: 504,
+      callId: answer!.headers['x-call-id'],
+    })
+    t.equal(rest, '')
+  })
+
+  t.test('in any other form it breaks off without a word', async (t) => {
+    const client = await system.connect()
+    await client.write(post('/idle', { pauses: [600_000] }, 'application/x-ndjson'))
+    const answer = await client.answer()
+    t.equal(answer?.isWhole, false)
+    t.equal(answer?.body.toString(), '{"pause":600000}\n')
+  })
+
+  t.test('pauses below the limit add up to no time-out', async (t) => {
+    const pauses = Array(5).fill(IDLE_MS * 0.25)
+    const response = await system.post('/idle', { pauses })
+    t.equal((await response.text()).split('\n\n').length, pauses.length + 1)
+  })
+
+  t.test('the total ends a stream that never pauses', async (t) => {
+    const client = await system.connect()
+    await client.write(post('/total', {}))
+    const answer = await client.answer()
+    t.equal(answer?.isWhole, false)
+    t.match(answer?.body.toString(), /^data: 0\n\n/)
+    t.match(answer?.body.toString(), /event: error\ndata: \{.*"code":"timed_out".*\}\n\n$/)
+  })
+})
+
+t.test('a stream that stalled is told why, and counted', async (t) => {
   t.match(stalledReason, { code: 'idle_timed_out' })
-  t.match((await system.state('idle')).counters, { timedOut: 1 })
-})
-
-t.test('in any other form it breaks off without a word', async (t) => {
-  const client = await system.connect()
-  await client.write(post('/idle', { pauses: [600_000] }, 'application/x-ndjson'))
-  const answer = await client.answer()
-  t.equal(answer?.isWhole, false)
-  t.equal(answer?.body.toString(), '{"pause":600000}\n')
-})
-
-t.test('pauses below the limit add up to no time-out', async (t) => {
-  const pauses = Array(5).fill(IDLE_MS * 0.3)
-  const response = await system.post('/idle', { pauses })
-  t.equal((await response.text()).split('\n\n').length, pauses.length + 1)
-})
-
-t.test('the total ends a stream that never pauses', async (t) => {
-  const client = await system.connect()
-  await client.write(post('/total', {}))
-  const answer = await client.answer()
-  t.equal(answer?.isWhole, false)
-  t.match(answer?.body.toString(), /^data: 0\n\n/)
-  t.match(answer?.body.toString(), /event: error\ndata: \{.*"code":"timed_out".*\}\n\n$/)
+  t.match((await system.state('idle')).counters, { started: 3, timedOut: 2 })
 })
 
 t.test('without limits a function has no deadline', async (t) => {

@@ -296,6 +296,21 @@ t.test('on a public route no token is asked for, and an Authorization is passed 
   await client.closed
 })
 
+t.test('on a public route a token in a subprotocol is passed on as Authorization', async (t) => {
+  // It was taken out of the subprotocols and given to nobody.
+  const seen = signalled<Record<string, string | null>>()
+  open.does((_socket, { headers }) =>
+    seen.go({
+      authorization: headers.get('authorization'),
+      protocols: headers.get('sec-websocket-protocol'),
+    }),
+  )
+  const protocols = ['chat.v1', 'bearer.t0k3n']
+  const client = await SocketClient.open(t, `${system.url}/open`, { protocols }).catch(() => null)
+  t.same(await seen.promise, { authorization: 'Bearer t0k3n', protocols: 'chat.v1' })
+  await client?.close()
+})
+
 t.test(
   'a client that leaves while its token is being verified leaves nothing behind',
   async (t) => {

@@ -108,6 +108,25 @@ t.test('callgate dev, as one works with it', async (t) => {
     t.same((await get('/greeting')).body, { greeting: 'Good day, star' })
   })
 
+  t.test('a `load` that throws is told, answered with 503, mended, and taken away', async (t) => {
+    const from = dev.stdout.length
+    const loading = (load: string) => closed(`auth: 'public', route: 'GET /model', load: ${load}, `)
+    const file = join(functions, 'model.ts')
+    writeFileSync(file, loading(`() => { throw new Error('no weights') }`))
+    const [said] = await dev.printed(/.*\nMend it and save it\.\n/, from)
+    t.match(said, /^functions\/model\.ts: `load` failed: no weights\n/)
+    t.match(await get('/model'), { status: 503, body: { code: 'load_failed' } })
+    writeFileSync(file, loading('() => 1'))
+    await dev.printed(/model is live: GET \/model/, from)
+    while ((await get('/model')).status === 503);
+    t.match(await get('/model'), { status: 200 })
+    writeFileSync(file, loading(`() => { throw new Error('no weights') }`))
+    await dev.printed(/no weights[\s\S]*no weights/, from)
+    rmSync(file)
+    await dev.printed(/model\.ts is gone, and its routes/, from)
+    await gone('/model')
+  })
+
   t.test('a new file is live, first empty and then filled; its scope gets a token', async (t) => {
     const from = dev.stdout.length
     writeFileSync(join(functions, 'late.ts'), '')

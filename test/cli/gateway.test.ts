@@ -6,16 +6,29 @@ import { runCommand, startCommand } from './command.js'
 const HELLO = `
   import { defineFunction } from 'callgate'
   export default defineFunction({ route: 'GET /hello', auth: 'public', run: () => 'Hello' })`
+const WAIT = `
+  import { defineFunction } from 'callgate'
+  export default defineFunction({
+    route: 'GET /wait',
+    auth: 'public',
+    maxInputs: 4,
+    run: (_, { signal }) => {
+      console.log('waiting')
+      return new Promise((resolve) => signal.addEventListener('abort', resolve))
+    },
+  })`
 
 t.test('callgate gateway', async (t) => {
   const { url } = await startTestNats(t)
-  const folder = folderWith(t, { 'hello.ts': HELLO })
+  const folder = folderWith(t, { 'hello.ts': HELLO, 'wait.ts': WAIT })
   const options = {
     cwd: folder,
     env: { CALLGATE_NATS_URL: url, CALLGATE_PORT: '0', CALLGATE_ADMIN_PORT: '0' },
   }
   const gateway = startCommand(t, ['gateway', '--host', '127.0.0.1'], options)
   const [, address] = await gateway.printed(/"url":"(http:[^"]+)"/)
+
+  const runner = startCommand(t, ['runner', 'wait.ts'], options)
 
   await t.test(
     'a deploy is live without a restart, and answers when a runner is there',
@@ -39,6 +52,25 @@ t.test('callgate gateway', async (t) => {
     t.equal(status, 1)
     t.match(stderr, /^callgate: ENOENT: no such file or directory, open 'no\.pem'\n$/)
   })
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    await t.test(`a second ${signal} ends it at once, with a call in flight`, async (t) => {
+      const waiting = startCommand(t, ['gateway', '--host', '127.0.0.1'], options)
+      const [, url] = await waiting.printed(/"url":"(http:[^"]+)"/)
+      const from = runner.stdout.length
+      const failed = fetch(`${url}/wait`).then(
+        ({ status }) => status,
+        () => 'cut',
+      )
+      await runner.printed(/waiting/, from)
+      waiting.kill(signal)
+      await waiting.printed(/gateway draining/)
+      t.equal(waiting.child.exitCode, null)
+      waiting.kill(signal)
+      t.equal(await waiting.ended, 130)
+      t.equal(await failed, 'cut')
+    })
+  }
 
   await t.test('SIGTERM ends it with status 0', async (t) => {
     gateway.kill('SIGTERM')

@@ -1,44 +1,18 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { connect } from '../../client/client.js'
+import { startConfiguredNats } from '../support/configured-nats.js'
 import { folderWith } from '../support/folder.js'
-import { testNatsBinary } from '../support/nats.js'
 import { runCommand } from './command.js'
 
 const HELLO = `import { defineFunction } from 'callgate'; export default defineFunction({ run: () => 1 })`
 
-/** A nats-server with a configuration of the operator's; returns its address. */
-async function startNats(t: Test, folder: string, config: string): Promise<string> {
-  const file = join(folder, 'nats.conf')
-  writeFileSync(file, `listen: "127.0.0.1:-1"\n${config}`)
-  const server = spawn(await testNatsBinary(), ['-c', file], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const ended = once(server, 'exit')
-  t.teardown(async () => {
-    server.kill('SIGKILL')
-    await ended
-  })
-  let log = ''
-  for await (const line of createInterface({ input: server.stderr })) {
-    log += `${line}\n`
-    const port = /client connections on \S+:(\d+)/.exec(line)?.[1]
-    if (port !== undefined) {
-      server.stderr.resume()
-      return `127.0.0.1:${port}`
-    }
-  }
-  throw new Error(log)
-}
-
 t.test('a server that asks for a user and a password', async (t) => {
   const folder = folderWith(t, { 'hello.ts': HELLO })
-  const address = await startNats(
+  const address = await startConfiguredNats(
     t,
     folder,
     `jetstream { store_dir: ${JSON.stringify(folder)} }
@@ -67,7 +41,7 @@ t.test('a server that asks for a user and a password', async (t) => {
 
 t.test('a server that asks for a token', async (t) => {
   const folder = folderWith(t, {})
-  const natsUrl = await startNats(t, folder, 'authorization { token: "s3cret" }')
+  const natsUrl = await startConfiguredNats(t, folder, 'authorization { token: "s3cret" }')
   await (await connect({ natsUrl, natsToken: 's3cret' })).close()
   await t.rejects(connect({ natsUrl, natsToken: 'guess' }), { name: 'NatsUnreachable' })
 })
@@ -77,7 +51,7 @@ t.test('a server that asks for credentials of an account', async (t) => {
   const { createOperator, createAccount, createUser } = nkeys()
   const [operator, account, user] = [createOperator(), createAccount(), createUser()]
   const accountJwt = jwt(operator, account, { type: 'account', version: 2, limits: UNLIMITED })
-  const natsUrl = await startNats(
+  const natsUrl = await startConfiguredNats(
     t,
     folder,
     `operator: ${jwt(operator, operator, { type: 'operator', version: 2 })}
@@ -109,7 +83,7 @@ t.test('a server that asks for TLS and a certificate', { skip: noOpenssl }, asyn
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
   const out = ['-keyout', key, '-out', cert]
   execFileSync('openssl', ['req', '-x509', ...curve, ...subject, ...out], { stdio: 'ignore' })
-  const natsUrl = await startNats(
+  const natsUrl = await startConfiguredNats(
     t,
     folder,
     `tls { cert_file: "${cert}", key_file: "${key}", ca_file: "${cert}", verify: true }`,

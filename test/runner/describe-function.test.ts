@@ -15,6 +15,7 @@ t.test('the file’s name is name and route of a function that declares nothing'
     maxInputs: 1,
     timeoutMs: 300_000,
     maxBodyBytes: 100 * 1024 * 1024,
+    loadTimeoutMs: 600_000,
   })
   t.match(describeFunction(defineFunction({ fetch }), 'app'), {
     form: 'fetch',
@@ -69,10 +70,15 @@ t.test('stray spaces in a scope are no scope', async (t) => {
 
 t.test('no limit is null', async (t) => {
   const manifest = describeFunction(
-    defineFunction({ timeoutMs: Infinity, maxBodyBytes: Infinity, run }),
+    defineFunction({
+      timeoutMs: Infinity,
+      maxBodyBytes: Infinity,
+      loadTimeoutMs: Infinity,
+      run,
+    }),
     'f',
   )
-  t.match(manifest, { timeoutMs: null, maxBodyBytes: null })
+  t.match(manifest, { timeoutMs: null, maxBodyBytes: null, loadTimeoutMs: null })
 })
 
 t.test('what cannot be deployed is refused, with a word about it', async (t) => {

@@ -1,5 +1,11 @@
 import t from 'tap'
-import { decodeAnnouncement, encodeAnnouncement } from '../../shared/announcement.js'
+import {
+  decodeAnnouncement,
+  encodeAnnouncement,
+  failureReason,
+  isSameProcess,
+  supersedes,
+} from '../../shared/announcement.js'
 
 const ANNOUNCEMENT = {
   protocol: 1,
@@ -44,6 +50,13 @@ const UNREADABLE: Record<string, unknown> = {
   'no runner': { ...ANNOUNCEMENT, runner: undefined },
   'a function of two tokens': { ...ANNOUNCEMENT, function: 'a.b' },
   'an unknown state': { ...ANNOUNCEMENT, state: 'tired' },
+  'a reason of another kind': { ...ANNOUNCEMENT, reason: { code: 'tired', message: '' } },
+  'a reason without an end': {
+    ...ANNOUNCEMENT,
+    reason: { code: 'load_failed', message: 'x'.repeat(2_001) },
+  },
+  'a beginning that is no time': { ...ANNOUNCEMENT, startedAt: 'yesterday' },
+  'more slots than a function may have': { ...ANNOUNCEMENT, slots: 10_001 },
   'negative slots': { ...ANNOUNCEMENT, slots: -1 },
   'fractional slots': { ...ANNOUNCEMENT, slots: 0.5 },
   'slots as text': { ...ANNOUNCEMENT, slots: '8' },
@@ -57,6 +70,35 @@ for (const [name, value] of Object.entries(UNREADABLE)) {
     t.end()
   })
 }
+
+t.test('one that loads says for how long at most, one that has failed says why', (t) => {
+  const loading = { ...ANNOUNCEMENT, state: 'loading' as const, loadTimeoutMs: null }
+  t.same(read(loading), loading)
+  const reason = failureReason('load_failed', 'No GPU.')
+  const failed = { ...ANNOUNCEMENT, state: 'failed' as const, reason }
+  t.same(read(failed), failed)
+  const long = failureReason('load_failed', 'x'.repeat(100_000))
+  t.match(long.message, /^x{1999}…$/)
+  t.not(read({ ...failed, reason: long }), null)
+  t.end()
+})
+
+t.test('of two processes with one id exactly one has it, and both agree', (t) => {
+  const at = (startedAt: string, host: string, pid: number) => ({ startedAt, host, pid })
+  const older = at('2025-01-01T00:00:00.000Z', 'b', 9)
+  const newer = at('2025-01-01T00:00:00.001Z', 'a', 1)
+  const otherHost = at('2025-01-01T00:00:00.000Z', 'c', 1)
+  const otherPid = at('2025-01-01T00:00:00.000Z', 'b', 10)
+  for (const winner of [newer, otherHost, otherPid]) {
+    t.ok(supersedes(winner, older))
+    t.notOk(supersedes(older, winner))
+    t.notOk(isSameProcess(winner, older))
+  }
+  t.ok(isSameProcess(older, { ...older }))
+  t.notOk(supersedes(older, { ...older }))
+  t.ok(supersedes(at('2025-01-01T00:00:01Z', 'a', 1), older), 'with and without milliseconds')
+  t.end()
+})
 
 t.test('bytes that are no JSON are not read', (t) => {
   for (const bytes of ['', '{', '\u0000', 'hello'])

@@ -17,6 +17,7 @@ const MANIFEST = {
   idempotent: true,
   maxAttempts: 2,
   affinity: { header: 'x-session' },
+  loadTimeoutMs: 600_000,
 }
 
 t.test('a manifest is read from text as from a value', (t) => {
@@ -27,8 +28,20 @@ t.test('a manifest is read from text as from a value', (t) => {
 })
 
 t.test('what a manifest of an earlier release does not say has its default', (t) => {
-  const { idempotent, maxAttempts, affinity, ...earlier } = MANIFEST
-  t.match(readManifest(earlier), { idempotent: false, maxAttempts: 3, affinity: null })
+  const {
+    idempotent: _,
+    maxAttempts: __,
+    affinity: ___,
+    loadTimeoutMs: ____,
+    ...earlier
+  } = MANIFEST
+  t.match(readManifest(earlier), {
+    idempotent: false,
+    maxAttempts: 3,
+    affinity: null,
+    loadTimeoutMs: 600_000,
+  })
+  t.equal(readManifest({ ...MANIFEST, loadTimeoutMs: null }).loadTimeoutMs, null)
   t.end()
 })
 

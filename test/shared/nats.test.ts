@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Logger } from 'pino'
 import t, { type Test } from 'tap'
 import { HEAD_ROOM_BYTES, type OutgoingMessage, TAIL_ROOM_BYTES } from '../../shared/bus.js'
 import { natsSettings, readConfig } from '../../shared/config.js'
 import { connectNats, NatsUnreachable } from '../../shared/nats.js'
+import { startConfiguredNats } from '../support/configured-nats.js'
 import { startCuttableProxy } from '../support/cuttable-proxy.js'
 import { startTestNats } from '../support/nats.js'
 import { seededRandom } from './seeded-random.js'
@@ -302,6 +304,50 @@ t.test(
     t.equal(await one.closed, undefined)
   },
 )
+
+t.test('what the server forbids is logged once, with the permission that is missing', async (t) => {
+  const natsUrl = await startConfiguredNats(
+    t,
+    await temporaryDirectory(t),
+    'authorization { default_permissions: { publish: "a", subscribe: "a" }, users: [ { user: u, password: p } ] }',
+  )
+  const lines: string[] = []
+  const log = {
+    error: (line: string) => void lines.push(line),
+    warn: () => {},
+  } as unknown as Logger
+  const settings = { natsUrl, natsUser: 'u', natsPassword: 'p' }
+  const bus = await connectNats(readConfig(natsSettings, settings, {}), 'test', log)
+  t.teardown(() => bus.connection.close())
+  bus.subscribe('callgate.discover', () => {})
+  for (let count = 0; count < 3; count++)
+    bus.publish(`callgate.caller.${count}.x`, Buffer.from('x'))
+  await until(() => lines.length >= 2)
+  await bus.flush()
+  t.match(lines.sort(), [
+    /let this process publish on callgate\.caller\.0\.x\. .* publish on callgate\.caller\.>;/,
+    /let this process subscribe to callgate\.discover\. Give its NATS user .*SECURITY\.md/,
+  ])
+  t.equal(lines.length, 2)
+})
+
+t.test('it is back soon after the network is, whatever was being tried just then', async (t) => {
+  // An attempt that met silence lasted for its whole time limit of five seconds, and nothing else was
+  // tried before it was over.
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const bus = await openTestBus(t, proxy.url)
+  const attempted = proxy.attempted()
+  proxy.fallSilent()
+  await attempted
+  const startedMs = performance.now()
+  const isBack = new Promise<void>((resolve) => {
+    bus.onConnection((isConnected) => isConnected && resolve())
+  })
+  proxy.mend()
+  await isBack
+  t.ok(performance.now() - startedMs < 4_500, `${Math.round(performance.now() - startedMs)} ms`)
+})
 
 t.test('closing does not wait for a server that is gone', async (t) => {
   const { url, stop } = await startTestNats(t)

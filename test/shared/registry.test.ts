@@ -293,6 +293,7 @@ function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
     idempotent: false,
     maxAttempts: 3,
     affinity: null,
+    loadTimeoutMs: 600_000,
     ...changes,
   }
 }

@@ -8,6 +8,10 @@ export interface CuttableProxy {
   readonly url: string
   /** Cuts every connection, and refuses new ones until `mend`. */
   cut(): void
+  /** Cuts every connection; new ones are taken, and nothing that they say is answered, until `mend`. */
+  fallSilent(): void
+  /** Resolves when somebody tries to connect. */
+  attempted(): Promise<void>
   mend(): void
 }
 
@@ -15,8 +19,15 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
   const port = Number(new URL(targetUrl).port)
   const sockets = new Set<Socket>()
   let isCut = false
+  let isSilent = false
   const server = createServer((near) => {
     if (isCut) return near.destroy()
+    if (isSilent) {
+      // It stays unanswered for good, as packets do that a network has swallowed.
+      sockets.add(near)
+      near.on('error', () => {}).on('close', () => sockets.delete(near))
+      return
+    }
     const far = connect({ host: '127.0.0.1', port })
     for (const [from, to] of [
       [near, far],
@@ -34,9 +45,12 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const drop = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   const cut = () => {
     isCut = true
-    for (const socket of sockets) socket.destroy()
+    drop()
   }
   t.teardown(() => {
     cut()
@@ -45,8 +59,16 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
   return {
     url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cut,
+    fallSilent: () => {
+      isSilent = true
+      drop()
+    },
+    attempted: async () => {
+      await once(server, 'connection')
+    },
     mend: () => {
       isCut = false
+      isSilent = false
     },
   }
 }

@@ -20,7 +20,7 @@ import { stream, streamSSE, streamText } from 'hono/streaming'
 import { validator } from 'hono/validator'
 
 export const COOKIE_SECRET = 'of a cookie'
-export const BIG_BODY = new Uint8Array(5_000_000).map((_, index) => index % 251)
+export const BIG_BODY = new Uint8Array(1_500_000).map((_, index) => index % 251)
 export const TAGGED_PAGE = 'a page that does not change'
 
 /** @param base where it is mounted: '' or a path without a slash at its end */

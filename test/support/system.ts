@@ -15,7 +15,8 @@ import { type Gateway, startGateway } from '../../gateway/main.js'
 import type { DefinedFunction } from '../../runner/define-function.js'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
-import { type Runner, startRunner } from '../../runner/main.js'
+import type { Runner } from '../../runner/lifecycle.js'
+import { startRunner } from '../../runner/main.js'
 import {
   type GatewayConfig,
   gatewaySettings,
@@ -48,6 +49,8 @@ export interface ChildRunner {
   /** Every id that it has been ready with; a new one each time it was started again. */
   readonly runnerIds: string[]
   readonly failures: string[]
+  /** The pause after each failure; null where it is not tried again. */
+  readonly pausesMs: (number | null)[]
 }
 
 const definitions = new Map<string, DefinedFunction>()
@@ -117,9 +120,9 @@ export class System {
   }
 
   /** A token that was never used before, so that the gateway has to verify it. */
-  token({ scope, ttl = '1h', subject = 'ann' }: TokenOptions = {}): Promise<string> {
+  token({ scope, ttl = '1h', subject = 'ann', claims }: TokenOptions = {}): Promise<string> {
     // The subject of each token differs in nothing but the text of the token: `jti` would do as well.
-    return this.#key.sign({ subject, scope, ttl, audience: `test-${this.#tokens++}` })
+    return this.#key.sign({ subject, scope, ttl, claims, audience: `test-${this.#tokens++}` })
   }
 
   /** `fetch` from the gateway, with a token that is good for every function unless one is given. */
@@ -224,6 +227,7 @@ export class System {
       },
     })
     this.#t.teardown(() => runner.stop())
+    await runner.load()
     await this.until(runner.manifest.name, (state) => isReady(state, runner.runnerId))
     return runner
   }
@@ -234,33 +238,51 @@ export class System {
     file: string,
     environment: Record<string, string> = {},
   ): Promise<ChildRunner> {
+    const child = this.startChild(file, environment)
+    await this.until(name, (state) => state.runners.some(({ id }) => child.runnerIds.includes(id)))
+    return child
+  }
+
+  /** Like `serveInChild`, but waits for nothing. */
+  startChild(
+    file: string,
+    environment: Record<string, string> = {},
+    { retryFailedLoad = false }: { retryFailedLoad?: boolean } = {},
+  ): ChildRunner {
     const runnerIds: string[] = []
     const failures: string[] = []
-    const source = new RunnerSource({
-      killAfterMs: 1_000,
-      environment: {
-        ...process.env,
-        CALLGATE_NATS_URL: this.nats.url,
-        CALLGATE_LOG_LEVEL: 'silent',
-        CALLGATE_DRAIN_MS: '100',
-        CALLGATE_CANCEL_GRACE_MS: String(PATIENT_GRACE_MS),
-        ...environment,
-      },
-    })
+    const pausesMs: (number | null)[] = []
     const runner = new RunnerProcess({
       file,
       register: true,
-      retryFailedLoad: false,
-      source,
+      retryFailedLoad,
+      source: new RunnerSource({
+        killAfterMs: 1_000,
+        environment: this.runnerEnvironment(environment),
+      }),
       events: {
         onReady: ({ runnerId }) => void runnerIds.push(runnerId),
-        onFailed: (message) => void failures.push(message),
+        onFailed: (message, retryInMs) => {
+          failures.push(message)
+          pausesMs.push(retryInMs)
+        },
       },
     })
     this.#t.teardown(() => runner.stop())
     runner.start()
-    await this.until(name, (state) => state.runners.some(({ id }) => runnerIds.includes(id)))
-    return { process: runner, runnerIds, failures }
+    return { process: runner, runnerIds, failures, pausesMs }
+  }
+
+  /** For a runner in a process of its own. */
+  runnerEnvironment(environment: Record<string, string> = {}): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      CALLGATE_NATS_URL: this.nats.url,
+      CALLGATE_LOG_LEVEL: 'silent',
+      CALLGATE_DRAIN_MS: '100',
+      CALLGATE_CANCEL_GRACE_MS: String(PATIENT_GRACE_MS),
+      ...environment,
+    }
   }
 }
 
@@ -268,6 +290,7 @@ export interface TokenOptions {
   scope?: string
   ttl?: string
   subject?: string
+  claims?: Record<string, unknown>
 }
 
 /** A body of unknown length. */

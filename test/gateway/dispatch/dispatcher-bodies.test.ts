@@ -7,7 +7,7 @@ import { seededRandom } from '../../shared/seeded-random.js'
 import { until } from '../../shared/test-bus.js'
 import { startTestNats } from '../../support/nats.js'
 import type { Received, ScriptedRunner } from '../../support/scripted-runner.js'
-import { type Call, CREDIT_BYTES, startDispatcher } from './test-dispatcher.js'
+import { type Call, CREDIT_BYTES, startDispatcher, statusOf } from './test-dispatcher.js'
 
 const KIB = 1024
 const EMPTY = new Uint8Array(0)
@@ -547,8 +547,10 @@ for (const [name, breach] of Object.entries(LAST_BREACHES)) {
     t.equal(await answer.over, 'error')
     t.equal(answer.error?.code, 'protocol_error')
     t.equal(invocation.state, 'ended')
+    t.match(statusOf(dispatcher, echo), { inFlight: 0, state: 'isolated' })
+    const other = await runner()
     call()
-    await echo.next(FRAME.call)
+    await other.next(FRAME.call)
     t.match(dispatcher.status('echo').counters, { started: 2, failed: 1, inFlight: 1 })
   })
 }

@@ -338,7 +338,7 @@ t.test('a lost connection ends what was sent and keeps what waits', async (t) =>
   t.equal(dispatcher.status('echo').queued, 3)
   t.match(dispatcher.status('echo').counters, { started: 2, failed: 2, inFlight: 0 })
   proxy.mend()
-  await until(() => bus.isConnected)
+  await backAndListening(bus)
   await echo.announce()
   await until(() => echo.unread(FRAME.call).length >= 2)
   const urls = [(await echo.next(FRAME.call)).frame[6], (await echo.next(FRAME.call)).frame[6]]
@@ -356,7 +356,7 @@ t.test('a call that is started while the connection is lost waits for its return
   t.equal(invocation.state, 'queued')
   await new Promise((resolve) => setImmediate(resolve))
   proxy.mend()
-  await until(() => bus.isConnected)
+  await backAndListening(bus)
   await echo.announce()
   await until(() => echo.received.length > 0 || answer.error !== null)
   t.equal(answer.error, null)
@@ -424,7 +424,7 @@ t.test('a server that restarts is found again, and calls go on', async (t) => {
   await sent.answer.over
   t.equal(sent.answer.error?.code, 'transport_unavailable')
   await startTestNats(t, { port: Number(new URL(first.url).port) })
-  await until(() => bus.isConnected && !echo.connection.isClosed())
+  await backAndListening(bus)
   await echo.connection.flush()
   await echo.announce()
   const { answer } = call({ url: '/after' })
@@ -433,6 +433,12 @@ t.test('a server that restarts is found again, and calls go on', async (t) => {
   await echo.send(next.caller, [FRAME.reply, next.frame[1], 200, [], EMPTY])
   t.equal(await answer.over, 'reply')
 })
+
+/** The connection is there before its subscriptions are: an announcement in between would be missed. */
+async function backAndListening(bus: Bus): Promise<void> {
+  await until(() => bus.isConnected)
+  await bus.flush()
+}
 
 /** What the server sends for a message that nobody hears, said by a client. */
 async function sayNoResponders(connection: NatsConnection, subject: string): Promise<void> {

@@ -15,6 +15,7 @@ export default defineFunction({
   auth: 'public',
   maxInputs: Number(process.env.TEST_MAX_INPUTS ?? 1),
   timeoutMs: 600_000,
+  idempotent: process.env.TEST_IDEMPOTENT === 'yes',
   run: async (input, { signal }) => {
     const { ms = 0, count, deaf } = input as Input
     if (deaf) await new Promise(() => {})

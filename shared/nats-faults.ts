@@ -1,0 +1,93 @@
+// What a NATS server complains of, as sentences that say what to change. Pure, but for what it remembers
+// of complaints that were told already: a permission that is missing is missed with every message.
+
+export interface NatsFault {
+  readonly sentence: string
+  /** Two faults of one key are mended by one change. */
+  readonly key: string
+}
+
+export function natsFault(error: Error): NatsFault {
+  if (isPermissionViolation(error)) {
+    const { operation, subject } = error
+    const verb = operation === 'publish' ? 'publish on' : 'subscribe to'
+    const pattern = wildcardOf(subject)
+    return {
+      key: `${operation} ${pattern}`,
+      sentence: `NATS does not let this process ${verb} ${subject}. Give its NATS user the permission to ${verb} ${pattern}; SECURITY.md has the whole table.`,
+    }
+  }
+  const known = ADVICE.find(({ says }) => says.test(error.message))
+  const advice = known?.advice ?? 'The log of nats-server may say more.'
+  return { key: error.message, sentence: `NATS complains: ${lowerFirst(error.message)}. ${advice}` }
+}
+
+/** By its name: the client library enters through `nats.ts` only. */
+function isPermissionViolation(error: Error): error is Error & {
+  readonly operation: 'publish' | 'subscription'
+  readonly subject: string
+} {
+  return error.name === 'PermissionViolationError'
+}
+
+const ADVICE: readonly { readonly says: RegExp; readonly advice: string }[] = [
+  {
+    says: /slow consumer/i,
+    advice:
+      'This process did not read fast enough and was cut off: give it more CPU, or raise max_pending and write_deadline of nats-server.',
+  },
+  {
+    says: /maximum payload/i,
+    advice: 'Raise max_payload of nats-server to 1MB or more, on all of its servers alike.',
+  },
+  {
+    says: /maximum connections/i,
+    advice: 'Raise max_connections of nats-server, or of the account.',
+  },
+  {
+    says: /maximum subscriptions/i,
+    advice: 'Raise max_subscriptions of nats-server, or of the account.',
+  },
+  {
+    says: /authenticat|authorization/i,
+    advice:
+      'Set CALLGATE_NATS_USER and CALLGATE_NATS_PASSWORD, CALLGATE_NATS_TOKEN or CALLGATE_NATS_CREDS_FILE to what it accepts; a credentials file is read again for every attempt.',
+  },
+  {
+    says: /stale connection/i,
+    advice:
+      'This process did not answer its pings: it was stopped, starved of CPU, or its network was gone.',
+  },
+]
+
+/** What an operator is told when the connection is gone and nobody has said why. */
+export const LOSS_HINT =
+  'If the log of nats-server says Slow Consumer, this process did not read fast enough: give it more CPU, or raise max_pending and write_deadline there.'
+
+const MAX_REMEMBERED = 100
+
+/** Lets each fault through once, until `forget`. */
+export class ToldFaults {
+  readonly #keys = new Set<string>()
+
+  isNew({ key }: NatsFault): boolean {
+    if (this.#keys.has(key)) return false
+    if (this.#keys.size >= MAX_REMEMBERED) this.#keys.clear()
+    this.#keys.add(key)
+    return true
+  }
+
+  forget(): void {
+    this.#keys.clear()
+  }
+}
+
+/** `callgate.runner.AbC.dEf` -> `callgate.runner.>`: ids are no part of a permission. */
+function wildcardOf(subject: string): string {
+  const [namespace, kind, ...rest] = subject.split('.')
+  return rest.length === 0 ? subject : `${namespace}.${kind}.>`
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1).replace(/\.$/, '')
+}

@@ -1,0 +1,12 @@
+import { test } from 'tap'
+import { runScenario } from './run-scenario.js'
+
+test('small calls are measured without neighbours and with them', async (t) => {
+  const table = await runScenario('neighbours', '--connections', '4', '--duration', '2')
+  t.match(table, /^neighbours: 4 connections, 2 s a round, 1 round$/m)
+  t.match(table, /^\| alone +\| [\d,]+ +\| [\d.]+ +\| [\d.]+ +\| 1\.00 +\| 0 +\| \d+ +\| - +\|$/m)
+  t.match(
+    table,
+    /^\| neighbours +\| [\d,]+ +\| [\d.]+ +\| [\d.]+ +\| [\d.]+ +\| 0 +\| \d+ +\| \d+ +\|$/m,
+  )
+})

@@ -1,0 +1,44 @@
+import { errors } from '@nats-io/transport-node'
+import t from 'tap'
+import { natsFault, ToldFaults } from '../../shared/nats-faults.js'
+
+t.test('a permission that is missing is named, for all ids at once', (t) => {
+  const fault = natsFault(
+    new errors.PermissionViolationError('no', 'publish', 'callgate.runner.AbC.dEf', undefined),
+  )
+  t.match(fault.sentence, /publish on callgate\.runner\.AbC\.dEf/)
+  t.match(fault.sentence, /permission to publish on callgate\.runner\.>/)
+  const other = new errors.PermissionViolationError('no', 'publish', 'callgate.runner.x.y')
+  t.equal(natsFault(other).key, fault.key)
+  const heard = new errors.PermissionViolationError('no', 'subscription', 'callgate.discover')
+  t.match(natsFault(heard).sentence, /permission to subscribe to callgate\.discover;/)
+  t.end()
+})
+
+const ADVICE: Record<string, RegExp> = {
+  'Slow Consumer': /max_pending/,
+  'Maximum Payload Violation': /max_payload/,
+  'maximum connections exceeded': /max_connections/,
+  'maximum subscriptions exceeded': /max_subscriptions/,
+  'Authorization Violation': /CALLGATE_NATS_USER/,
+  'User Authentication Expired': /CALLGATE_NATS_CREDS_FILE/,
+  'Stale Connection': /starved/,
+  'something new': /log of nats-server/,
+}
+for (const [message, advice] of Object.entries(ADVICE)) {
+  t.test(`${message} comes with what to do about it`, (t) => {
+    t.match(natsFault(new errors.ProtocolError(message)).sentence, advice)
+    t.end()
+  })
+}
+
+t.test('a fault is told once, and again when all are forgotten', (t) => {
+  const told = new ToldFaults()
+  const fault = { key: 'a', sentence: 'A.' }
+  t.ok(told.isNew(fault))
+  t.notOk(told.isNew({ ...fault, sentence: 'B.' }))
+  t.ok(told.isNew({ key: 'b', sentence: 'B.' }))
+  told.forget()
+  t.ok(told.isNew(fault))
+  t.end()
+})
