@@ -19,7 +19,10 @@ const CODES_BY_STATUS: Readonly<Record<number, readonly string[]>> = {
   499: ['cancelled'],
   500: ['function_failed', 'internal'],
   502: ['runner_lost', 'protocol_error'],
-  503: ['no_capacity', 'unavailable', 'transport_unavailable', 'draining'],
+  503: [
+    ...['no_capacity', 'unavailable', 'transport_unavailable', 'draining'],
+    ...['load_failed', 'load_timeout'],
+  ],
   504: ['timed_out', 'first_byte_timed_out', 'idle_timed_out'],
 }
 
