@@ -14,6 +14,8 @@ const POLL_MS = 20
 // Longer than it takes to close idle connections and to write a CPU profile.
 const STOP_GRACE_MS = 10_000
 const QUOTED_LINES = 5
+/** In Callgate's log. */
+const ERROR_LEVEL = 50
 
 export class Child {
   readonly name: string
@@ -78,21 +80,35 @@ export class Child {
     if (this.#end !== undefined) throw await this.#fault(this.#end)
   }
 
+  /** Lines that it has logged as errors. */
+  async errorLines(): Promise<Record<string, unknown>[]> {
+    const lines = linesOf(await readFile(this.#outputPath, 'utf8'))
+    return lines.filter(({ level }) => typeof level === 'number' && level >= ERROR_LEVEL)
+  }
+
   /** Drops what was written: a log with a line for each call fills a disk in the end. */
   async forgetOutput(): Promise<void> {
     await truncate(this.#outputPath)
   }
 
-  /** Resolves after its exit. May be called again. */
-  async stop(): Promise<void> {
+  /** Resolves after its exit, to which it is forced after the grace. May be called again. */
+  async stop(graceMs = STOP_GRACE_MS): Promise<void> {
     if (this.#end !== undefined) return
     this.#process.kill('SIGTERM')
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), STOP_GRACE_MS)
+    // One that was stopped with SIGSTOP would not see the SIGTERM otherwise.
+    this.#process.kill('SIGCONT')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), graceMs)
     try {
       await this.#exited
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** As if it had crashed. Resolves after its exit. */
+  async kill(): Promise<void> {
+    if (this.#end === undefined) this.#process.kill('SIGKILL')
+    await this.#exited
   }
 
   /** The end of what it has written, each line with a line feed before it. */

@@ -1,6 +1,12 @@
 import { program } from 'commander'
 import { bodiesCommand } from './scenarios/bodies.js'
+import { killRunnersCommand } from './scenarios/kill-runners.js'
+import { longShortCommand } from './scenarios/long-short.js'
 import { neighboursCommand } from './scenarios/neighbours.js'
+import { overloadCommand } from './scenarios/overload.js'
+import { restartNatsCommand } from './scenarios/restart-nats.js'
+import { rollingRestartCommand } from './scenarios/rolling-restart.js'
+import { soakCommand } from './scenarios/soak.js'
 import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
 import { wsCommand } from './scenarios/ws.js'
@@ -14,7 +20,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 program.name('loadtest')
-for (const scenario of [unaryCommand, bodiesCommand, sseCommand, wsCommand, neighboursCommand]) {
+const measuring = [
+  ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
+  ...[neighboursCommand, longShortCommand],
+]
+const breaking = [
+  overloadCommand,
+  killRunnersCommand,
+  restartNatsCommand,
+  rollingRestartCommand,
+  soakCommand,
+]
+for (const scenario of [...measuring, ...breaking]) {
   program.addCommand(scenario(interruption.signal))
 }
 

@@ -53,7 +53,7 @@ function held(process: string, samples: readonly number[]): MemoryHeld {
 }
 
 /** Of several processes together; one that has ended holds nothing. */
-async function heldBytes(pids: readonly number[]): Promise<number> {
+export async function heldBytes(pids: readonly number[]): Promise<number> {
   const each = process.platform === 'linux' ? pids.map(rssInProc) : [rssInPs(pids)]
   return (await Promise.all(each)).reduce((total, bytes) => total + bytes, 0)
 }

@@ -64,7 +64,8 @@ export function entryInPs(line: string): ProcessEntry {
   return { pid: pid!, parentPid: parentPid!, cpuMs, peakRssBytes }
 }
 
-function allEntries(): Promise<ProcessEntry[]> {
+/** Of all processes of this machine. */
+export function allEntries(): Promise<ProcessEntry[]> {
   return process.platform === 'linux' ? entriesInProc() : entriesInPs()
 }
 

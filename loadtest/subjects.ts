@@ -1,11 +1,10 @@
 // The systems that are compared. Each start function starts a subject's processes as its user would;
 // the testbed ends them, and rounds.ts waits for the first right answer.
 
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { ALGORITHM } from './access-token.js'
+import { freePort } from './free-port.js'
 import { type Nats, REPOSITORY, type Testbed } from './testbed.js'
 
 export interface Subject {
@@ -105,6 +104,27 @@ export const startNatsPipe: StartSubject = async (testbed, { nats }) => {
   }
 }
 
+/** node:http in front of a NATS queue group of so many members. */
+export async function startQueueGroup(
+  testbed: Testbed,
+  nats: Nats,
+  members: number,
+): Promise<Subject> {
+  for (let number = 1; number <= members; number += 1) {
+    const command = [...peer('queue-group-member'), nats.url]
+    const member = await testbed.startServer(`queue group member ${number}`, command)
+    await member.line('ready', testbed.signal)
+  }
+  const command = [...peer('queue-group-front'), nats.url]
+  const front = await testbed.startServer('queue group front', command)
+  const { url } = await front.line('listening', testbed.signal)
+  return {
+    name: 'queue group',
+    origin: String(url),
+    processes: [{ name: 'front', pid: front.pid }],
+  }
+}
+
 export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws-hello')
 
 export const startUwsUpload: StartSubject = (testbed) => startAlone(testbed, 'uws-upload')
@@ -119,15 +139,6 @@ async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
   const server = await testbed.startServer(name, peer(name))
   const { url } = await server.line('listening', testbed.signal)
   return { name, origin: String(url), processes: [{ name, pid: server.pid }] }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function peer(name: string): string[] {

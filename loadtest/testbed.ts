@@ -21,6 +21,8 @@ export interface Nats {
   readonly url: string
   readonly pid: number
   readonly version: string
+  /** As if it had crashed. Resolves after its exit; `startNats` may then be called with its port. */
+  kill(): Promise<void>
 }
 
 export class Testbed {
@@ -55,16 +57,21 @@ export class Testbed {
     }
   }
 
-  async startNats(): Promise<Nats> {
+  /** With one store all the time, however often it is killed and started again. */
+  async startNats(port = RANDOM_PORT): Promise<Nats> {
     const binaryPath = await natsServerBinary()
-    const server = await startNatsServer({
-      stateDir: this.directory,
-      port: RANDOM_PORT,
-      binaryPath,
-    })
+    const server = await startNatsServer({ stateDir: this.directory, port, binaryPath })
     this.#stopNats = server.stop
     const { stdout } = await promisify(execFile)(binaryPath, ['--version'])
-    return { url: server.url, pid: server.pid, version: stdout.replace('nats-server:', '').trim() }
+    return {
+      url: server.url,
+      pid: server.pid,
+      version: stdout.replace('nats-server:', '').trim(),
+      kill: async () => {
+        process.kill(server.pid, 'SIGKILL')
+        await server.exited
+      },
+    }
   }
 
   /** Throws if a server has ended by itself. */

@@ -4,8 +4,8 @@ import { promisify } from 'node:util'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'loadtest', 'main.js')
 
-/** One round of a load test; resolves with its table, and rejects if its exit code is not 0. */
+/** A load test; resolves with its table, and rejects if its exit code is not 0. */
 export async function runScenario(name: string, ...args: readonly string[]): Promise<string> {
-  const command = [PROGRAM, name, '--rounds', '1', ...args]
+  const command = [PROGRAM, name, ...args]
   return (await promisify(execFile)(process.execPath, command)).stdout
 }

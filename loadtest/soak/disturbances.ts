@@ -1,0 +1,45 @@
+// What was done to the system, and when: a call that failed must have one of these to blame.
+
+export type Disturbance =
+  | 'runner killed'
+  | 'runner stopped'
+  | 'gateway restarted'
+  | 'gateway killed'
+  | 'nats-server killed'
+
+interface Episode {
+  readonly kind: Disturbance
+  readonly fromMs: number
+  /** Infinite until it is over. */
+  untilMs: number
+}
+
+/** For what follows from it: connections that are made again, announcements, a PING a second. */
+const AFTERMATH_MS = 5_000
+
+export class Disturbances {
+  readonly #episodes: Episode[] = []
+
+  /** It begins; call what is returned when it is over. */
+  begin(kind: Disturbance): () => void {
+    const episode: Episode = { kind, fromMs: performance.now(), untilMs: Number.POSITIVE_INFINITY }
+    this.#episodes.push(episode)
+    return () => {
+      episode.untilMs = performance.now() + AFTERMATH_MS
+    }
+  }
+
+  /** Whether one of these had happened while a call was there. */
+  explain(kinds: readonly Disturbance[], fromMs: number, untilMs: number): boolean {
+    return this.#episodes.some(
+      (episode) =>
+        kinds.includes(episode.kind) && episode.fromMs <= untilMs && episode.untilMs >= fromMs,
+    )
+  }
+
+  get counts(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {}
+    for (const { kind } of this.#episodes) counts[kind] = (counts[kind] ?? 0) + 1
+    return counts
+  }
+}
