@@ -1,7 +1,6 @@
 // One runner, as this caller sees it: its slots, its invocations, and what it sends us.
-// Owns the slots: one is taken by `take` and freed by `release`, both idempotent by id. Judges the runner:
-// one that breaks the protocol gets no calls for a while (`isolation.ts`), one that says BUSY again and
-// again gets one at a time.
+// Owns the slots: one is taken by `take` and freed by `release`, both idempotent by id. What its behaviour
+// means is `runner-conduct.ts`.
 
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
@@ -9,24 +8,8 @@ import { CallError } from '../../shared/errors.js'
 import { type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
-import { Isolation } from './isolation.js'
 import { hashOf, type RunnerLoad } from './pick-runner.js'
-
-/** BUSYs in a row after which a runner is tried with one call at a time. */
-const MAX_BUSY_IN_A_ROW = 8
-/** How often it is tried then, at most: another caller may be quicker than we are for a while. */
-const BUSY_PAUSE_MS = 100
-/** Announcements in a row with free slots, each followed by BUSY, after which they are not believed. */
-const MAX_FALSE_ANNOUNCEMENTS = 10
-/** Calls in a row that a clock ended before the runner said anything to them. */
-const MAX_UNANSWERED = 3
-/** Many calls of one moment may be slow together: they count for one that is not answered for so long. */
-const UNANSWERED_MS = 3_000
-
-/** Announcements, a second apart, in which a runner has none of the calls that it was given. */
-const MAX_FORGOTTEN = 5
-/** A runner may announce itself more often; a CALL may wait in its socket for longer than that. */
-const FORGOTTEN_APART_MS = 500
+import { RunnerConduct } from './runner-conduct.js'
 
 export interface RunnerLinkOwner {
   /** An id that no invocation of this caller has had: a runner that was forgotten may come back. */
@@ -60,23 +43,8 @@ export class RunnerLink implements RunnerLoad {
   #announcement: Announcement
   #lastHeardMs: number
   #othersBusy = 0
-  /** It has said BUSY, and not yet FREE. */
-  #isFull = false
   #isStale = false
-  readonly #isolation = new Isolation()
-  #busyInARow = 0
-  #lastBusyMs = 0
-  /** The one call that a runner which says BUSY again and again is tried with; 0: none. */
-  #probeId = 0
-  /** It has announced free slots, and no BUSY has followed yet. */
-  #isBelieved = false
-  #falseAnnouncements = 0
-  #unansweredInARow = 0
-  #firstUnansweredMs = 0
-  /** Calls that we hold and that its last announcements know nothing of. */
-  #forgotten: number[] = []
-  #forgottenInARow = 0
-  #forgottenMs = 0
+  readonly #conduct = new RunnerConduct()
   /** Since when it is known, or has been loading. */
   readonly #sinceMs: number
   #hasLoadTimedOut = false
@@ -119,28 +87,24 @@ export class RunnerLink implements RunnerLoad {
 
   get isEligible(): boolean {
     return (
-      this.#announcement.state === 'ready' &&
-      !this.#isFull &&
-      !this.#isStale &&
-      this.#probeId === 0 &&
-      this.#isolation.reason === null
+      this.#announcement.state === 'ready' && !this.#isStale && this.#conduct.isTrusted
     )
   }
 
   /** What an operator is shown. */
   get state(): RunnerState {
-    if (this.#isolation.reason !== null) return 'isolated'
+    if (this.#conduct.isolationReason !== null) return 'isolated'
     const { state } = this.#announcement
     // A `load` may block its process.
     return this.#isStale && state !== 'loading' ? 'silent' : state
   }
 
   get isolationReason(): string | null {
-    return this.#isolation.reason
+    return this.#conduct.isolationReason
   }
 
   get isolationMs(): number {
-    return this.#isolation.lengthMs
+    return this.#conduct.isolationMs
   }
 
   get isLoading(): boolean {
@@ -170,74 +134,39 @@ export class RunnerLink implements RunnerLoad {
     this.#announcement = announcement
     this.#lastHeardMs = nowMs
     this.#isStale = false
-    // A FREE can be lost with a connection; an announcement with room in it says the same.
     let busy = 0
     for (const count of Object.values(announcement.busyBy)) busy += count
     const ours = announcement.busyBy[this.#callerId] ?? 0
     this.#othersBusy = busy - ours
     // It has taken the call that it was tried with, and has nothing to say to it yet.
-    if (this.#probeId !== 0 && ours >= this.inFlight) this.#onAnswer()
-    if (busy < announcement.slots) this.#onFreeSlots(nowMs)
-    this.#lookForForgotten(ours, nowMs)
+    if (this.#conduct.isTried && ours >= this.inFlight) this.#onAnswer()
+    if (busy < announcement.slots) {
+      const reason = this.#conduct.onFreeSlots(nowMs)
+      if (reason !== null) this.isolate(reason)
+    }
+    this.#giveUpForgotten(this.#conduct.forgottenOf(ours, this.#invocations, nowMs))
   }
 
-  // What it does not know it will never answer, and a call without clocks would wait for ever.
-  #lookForForgotten(ours: number, nowMs: number): void {
-    if (ours > 0 || this.inFlight === 0) {
-      this.#forgottenInARow = 0
-      return
-    }
-    if (this.#forgottenInARow > 0 && nowMs - this.#forgottenMs < FORGOTTEN_APART_MS) return
-    this.#forgottenMs = nowMs
-    const before = this.#forgottenInARow > 0 ? this.#forgotten : [...this.#invocations.keys()]
-    this.#forgotten = before.filter((id) => this.holds(id))
-    this.#forgottenInARow = this.#forgotten.length > 0 ? this.#forgottenInARow + 1 : 0
-    if (this.#forgottenInARow < MAX_FORGOTTEN) return
-    this.#forgottenInARow = 0
+  #giveUpForgotten(ids: readonly number[]): void {
+    if (ids.length === 0) return
     this.isolate('it knows nothing of calls that it was given')
-    for (const id of this.#forgotten) this.#invocations.get(id)?.onLost(runnerLost())
-  }
-
-  // Another caller may have been quicker, once or twice.
-  #onFreeSlots(nowMs: number): void {
-    if (this.#isFull && this.#isBelieved) {
-      this.#isBelieved = false
-      this.#falseAnnouncements++
-      if (this.#falseAnnouncements >= MAX_FALSE_ANNOUNCEMENTS) {
-        this.isolate('it announces free slots and says BUSY to every call')
-      }
-    }
-    if (this.#mayTry(nowMs)) {
-      this.#isFull = false
-      this.#isBelieved = true
-    }
-  }
-
-  #mayTry(nowMs: number): boolean {
-    return this.#busyInARow < MAX_BUSY_IN_A_ROW || nowMs - this.#lastBusyMs >= BUSY_PAUSE_MS
+    for (const id of ids) this.#invocations.get(id)?.onLost(runnerLost())
   }
 
   /** It has broken the protocol, or does not answer: no calls for a while. */
   isolate(reason: string): void {
-    if (this.#isolation.add(reason, Date.now())) this.#owner.onIsolated(this)
+    if (this.#conduct.isolate(reason, Date.now())) this.#owner.onIsolated(this)
   }
 
   endIsolationIfOver(nowMs: number): void {
-    if (!this.#isolation.endIfOver(nowMs)) return
-    this.#unansweredInARow = 0
-    this.#falseAnnouncements = 0
-    this.#owner.onSlot(this)
+    if (this.#conduct.endIsolationIfOver(nowMs)) this.#owner.onSlot(this)
   }
 
   /** A clock has ended one of its calls, to which it had not said anything, through no fault of the client. */
   onUnanswered(): void {
-    const nowMs = Date.now()
-    if (this.#unansweredInARow++ === 0) this.#firstUnansweredMs = nowMs
-    const isLong = nowMs - this.#firstUnansweredMs >= UNANSWERED_MS
-    if (this.#unansweredInARow < MAX_UNANSWERED || !isLong) return
+    const reason = this.#conduct.onUnanswered(Date.now())
     // A slow answer is better than none.
-    if (!this.#owner.canSpare(this)) return
-    this.isolate(`it has not answered ${this.#unansweredInARow} calls in a row`)
+    if (reason !== null && this.#owner.canSpare(this)) this.isolate(reason)
   }
 
   markStale(): void {
@@ -247,7 +176,7 @@ export class RunnerLink implements RunnerLoad {
   /** Gives the invocation a slot and sends its CALL. */
   take(invocation: Invocation): void {
     const id = this.#owner.nextId()
-    if (this.#busyInARow >= MAX_BUSY_IN_A_ROW) this.#probeId = id
+    this.#conduct.onGiven(id)
     this.#invocations.set(id, invocation)
     invocation.counters.occupy()
     invocation.assign(this, id)
@@ -261,7 +190,7 @@ export class RunnerLink implements RunnerLoad {
     const invocation = this.#invocations.get(id)
     if (invocation === undefined) return
     this.#invocations.delete(id)
-    if (id === this.#probeId) this.#probeId = 0
+    this.#conduct.onEnded(id)
     invocation.counters.release()
     this.#owner.onSlot(this)
   }
@@ -379,17 +308,12 @@ export class RunnerLink implements RunnerLoad {
   #onBusy(id: number): void {
     const invocation = this.#lookUp(id)
     if (invocation === undefined) return
-    this.#isFull = true
-    this.#busyInARow++
-    this.#lastBusyMs = Date.now()
+    this.#conduct.onBusy(Date.now())
     invocation.onNotTaken()
   }
 
   #onFree(): void {
-    // Else one that says FREE and BUSY in turns would be sent calls as fast as the network carries them.
-    if (!this.#mayTry(Date.now())) return
-    this.#isFull = false
-    this.#owner.onSlot(this)
+    if (this.#conduct.onFree(Date.now())) this.#owner.onSlot(this)
   }
 
   /** The invocation to which it says the first thing, or all. */
@@ -400,13 +324,7 @@ export class RunnerLink implements RunnerLoad {
   }
 
   #onAnswer(): void {
-    this.#unansweredInARow = 0
-    if (this.#busyInARow === 0) return
-    this.#busyInARow = 0
-    this.#falseAnnouncements = 0
-    const wasTried = this.#probeId !== 0
-    this.#probeId = 0
-    if (wasTried) this.#owner.onSlot(this)
+    if (this.#conduct.onAnswer()) this.#owner.onSlot(this)
   }
 
   /** An invocation that we no longer know goes on over there: its CANCEL was lost. Say it again. */
