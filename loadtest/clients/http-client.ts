@@ -72,7 +72,7 @@ export class HttpClient {
   }
 
   #textOf({ method, path, headers = {}, body, sentBytes, isNewcomer }: HttpRequest): Buffer {
-    const bytes = body === undefined ? NOTHING : Buffer.from(body)
+    const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? NOTHING)
     const own = {
       ...headers,
       ...(isNewcomer ? { connection: 'close' } : {}),

@@ -3,6 +3,7 @@
 // whether anything is left over when it is quiet again.
 
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { HttpClient } from '../clients/http-client.js'
@@ -46,6 +47,8 @@ interface Outcome {
   readonly forms: Readonly<Record<string, Readonly<Record<string, number>>>>
   readonly disturbances: Readonly<Record<string, number>>
   readonly memory: readonly MemoryTrend[]
+  /** The longest time in which the clients did nothing: what they took for slow may be their own. */
+  readonly clientStallMs: number
   readonly errors: Readonly<Record<string, number>>
 }
 
@@ -71,6 +74,7 @@ export function soakCommand(signal: AbortSignal): Command {
         [
           `disturbances: ${formatErrors(outcome.disturbances)}`,
           `faults: ${formatErrors(outcome.errors)}`,
+          `longest stall of the clients themselves: ${outcome.clientStallMs.toFixed(0)} ms`,
         ],
         formatTable(['memory', 'first MiB', 'last MiB', 'peak MiB'], outcome.memory.map(memoryRow)),
         NOTES,
@@ -98,6 +102,8 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
   const faults = new Faults()
   const calls = new Calls(system, new Random(options.seed), disturbances, faults)
   const memory = memoryOf(system)
+  const stalls = monitorEventLoopDelay()
+  stalls.enable()
 
   const end = new AbortController()
   const signal = AbortSignal.any([end.signal, testbed.signal])
@@ -129,6 +135,7 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
     forms: calls.outcomes,
     disturbances: disturbances.counts,
     memory: memory.trends,
+    clientStallMs: stalls.max / 1e6,
     errors: faults.counts,
   }
 }

@@ -37,6 +37,11 @@ const MOST_TOKENS = 40
 const MOST_TOKEN_INTERVAL_MS = 100
 const MOST_BODY_BYTES = 2 * 1024 * 1024
 
+/** examples/download.ts: byte i is i mod 251. */
+const DOWNLOADED = Buffer.from(Uint8Array.from({ length: MOST_BODY_BYTES }, (_, i) => i % 251))
+/** What uploads are cut from: making as many random bytes for each costs more than sending them. */
+const UPLOADED = randomBytes(2 * MOST_BODY_BYTES)
+
 export const FORMS: Readonly<Record<string, { share: number; call: Form }>> = {
   work: { share: 30, call: (caller, id) => work(caller, id, 'work') },
   record: { share: 20, call: (caller, id) => work(caller, id, 'record') },
@@ -88,7 +93,7 @@ async function stream(caller: Caller): Promise<Verdict> {
 }
 
 async function upload({ client, random }: Caller): Promise<Verdict> {
-  const body = randomBytes(random.between(1, MOST_BODY_BYTES))
+  const body = someBytes(random)
   const sha256 = createHash('sha256').update(body).digest('hex')
   const end = await client.call({ ...whim(random, 200), ...uploadOf(body) })
   return judge(end, {
@@ -99,7 +104,7 @@ async function upload({ client, random }: Caller): Promise<Verdict> {
 }
 
 async function halfUpload({ client, random }: Caller): Promise<Verdict> {
-  const body = randomBytes(random.between(2, MOST_BODY_BYTES))
+  const body = someBytes(random)
   const end = await client.call({
     ...uploadOf(body),
     sentBytes: random.between(0, body.byteLength - 1),
@@ -117,8 +122,7 @@ async function download({ client, random }: Caller): Promise<Verdict> {
     path: `/download?bytes=${bytes}`,
     patienceMs: QUEUE_WAIT_MS + (bytes / SLOTH_BYTES_PER_SECOND) * 1000 + 2 * GRACE_MS,
   })
-  // examples/download.ts: byte i is i mod 251.
-  return judge(end, bytesOf(Buffer.from(Uint8Array.from({ length: bytes }, (_, i) => i % 251))))
+  return judge(end, bytesOf(DOWNLOADED.subarray(0, bytes)))
 }
 
 function failing(caller: Caller): Promise<Verdict> {
@@ -170,6 +174,11 @@ async function post(
     patienceMs: QUEUE_WAIT_MS + longestMs + GRACE_MS,
   })
   return judge(end, expected)
+}
+
+function someBytes(random: Random): Buffer {
+  const offset = random.between(0, MOST_BODY_BYTES)
+  return UPLOADED.subarray(offset, offset + random.between(1, MOST_BODY_BYTES))
 }
 
 function uploadOf(body: Buffer): HttpRequest {

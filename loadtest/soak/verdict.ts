@@ -56,7 +56,7 @@ export function judge(end: CallEnd, expected: Expectation): Verdict {
     case 'answered':
       return judgeWhole(end.answer, expected)
     case 'hung':
-      return fault(`hung for ${end.afterMs} ms`)
+      return fault(`hung for ${end.afterMs.toFixed(0)} ms`)
     case 'garbled':
       return fault('not HTTP')
     default:
