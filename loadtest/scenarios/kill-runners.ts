@@ -48,6 +48,7 @@ interface Outcome {
   /** Of the calls that failed: where they were when their runner was killed. */
   readonly running: number
   readonly onTheirWay: number
+  readonly answered: number
   readonly errors: Readonly<Record<string, number>>
 }
 
@@ -129,6 +130,7 @@ function outcomeOf(
   let noticedMs = 0
   let running = 0
   let onTheirWay = 0
+  let answered = 0
   for (const call of load.failures) {
     const kill = kills.findLast(({ ms }) => ms <= call.endMs)
     const verdict = recorded === undefined ? call.outcome : faultOf(call, kill, recorded)
@@ -138,9 +140,10 @@ function outcomeOf(
       continue
     }
     noticedMs = Math.max(noticedMs, call.endMs - kill!.ms)
-    const isUnended = recorded!.runs.get(call.id)?.hasEnded === false
-    if (isUnended) running += 1
-    else onTheirWay += 1
+    const ran = recorded!.runs.get(call.id)
+    if (ran === undefined) onTheirWay += 1
+    else if (ran.hasEnded) answered += 1
+    else running += 1
   }
   for (const id of recorded?.twice ?? []) {
     fault('ran twice')
@@ -154,7 +157,7 @@ function outcomeOf(
     p99Ms: load.p99Ms(),
     outcomes: load.outcomes.counts,
     kills: kills.length,
-    ...{ noticedMs, running, onTheirWay, errors },
+    ...{ noticedMs, running, onTheirWay, answered, errors },
   }
 }
 
@@ -181,6 +184,7 @@ const COLUMNS = [
   'kills',
   'lost: running',
   'lost: on their way',
+  'lost: answered',
   'noticed within ms',
   'faults',
 ]
@@ -195,13 +199,16 @@ function rowOf(outcome: Outcome): string[] {
     String(outcome.kills),
     String(outcome.running),
     String(outcome.onTheirWay),
-    outcome.running + outcome.onTheirWay === 0 ? '-' : outcome.noticedMs.toFixed(0),
+    String(outcome.answered),
+    outcome.running + outcome.onTheirWay + outcome.answered === 0
+      ? '-'
+      : outcome.noticedMs.toFixed(0),
     formatErrors(outcome.errors),
   ]
 }
 
 const NOTES = [
   'Faults: any failure of an idempotent call; of the others, any that is not runner_lost, that had not',
-  'been given to the runner that was killed, or that ran twice. On their way: sent to it and not begun,',
-  `or ended with the answer still in it. Target: noticed within ${TARGET_NOTICED_MS} ms.`,
+  'been given to the runner that was killed, or that ran twice. On their way: sent to it and not begun.',
+  `Answered: ended, with the answer still in it. Target: noticed within ${TARGET_NOTICED_MS} ms.`,
 ]
