@@ -78,35 +78,37 @@ export class Reply implements Gatherer {
   /**
    * Sends bytes of the body, which may be reused when all of them were sent: at once, where it returns null,
    * else when the promise resolves.
+   * @param isGiven nobody else has these bytes: they need no copy
    */
-  write(bytes: Uint8Array): Promise<void> | null {
+  write(bytes: Uint8Array, isGiven = false): Promise<void> | null {
     if (this.#owedBytes !== null) {
       this.#owedBytes -= bytes.length
       if (this.#owedBytes < 0) throw new Error('The body is longer than its content-length.')
     }
-    const sent = this.#sendAllowed(bytes, 0)
-    return sent === bytes.length ? null : this.#sendRest(bytes, sent)
+    const sent = this.#sendAllowed(bytes, 0, isGiven)
+    return sent === bytes.length ? null : this.#sendRest(bytes, sent, isGiven)
   }
 
-  async #sendRest(bytes: Uint8Array, start: number): Promise<void> {
+  async #sendRest(bytes: Uint8Array, start: number, isGiven: boolean): Promise<void> {
     let at = start
     while (at < bytes.length) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
-      at = this.#sendAllowed(bytes, at)
+      at = this.#sendAllowed(bytes, at, isGiven)
     }
   }
 
   /** Sends from `start` what the credit covers; returns the position after it. */
-  #sendAllowed(bytes: Uint8Array, start: number): number {
+  #sendAllowed(bytes: Uint8Array, start: number, isGiven: boolean): number {
     if (this.#failure !== null) throw this.#failure
     const chunkBytes = this.#outbox.maxChunkBytes
     let at = start
     while (at < bytes.length) {
       const sendBytes = this.#allowance.take(Math.min(bytes.length - at, chunkBytes))
       if (sendBytes === 0) break
-      this.#send(bytes.subarray(at, at + sendBytes))
+      const isWhole = sendBytes === bytes.length
+      this.#send(isWhole ? bytes : bytes.subarray(at, at + sendBytes), isGiven)
       at += sendBytes
     }
     return at
@@ -130,7 +132,7 @@ export class Reply implements Gatherer {
   }
 
   /** A small piece waits for the others of this turn: many streams at once would else be a frame a token. */
-  #send(bytes: Uint8Array): void {
+  #send(bytes: Uint8Array, isGiven: boolean): void {
     // A server may take smaller messages than ours.
     const maxBytes = Math.min(MAX_GATHERED_BYTES, this.#outbox.maxChunkBytes)
     if (bytes.length > SMALL_BYTES || this.#gatheredBytes + bytes.length > maxBytes) {
@@ -138,7 +140,7 @@ export class Reply implements Gatherer {
     }
     if (bytes.length > SMALL_BYTES) return this.#outbox.sendBody(this.#id, bytes)
     if (this.#gatheredBytes === 0) this.#outbox.askBeforeFlush(this)
-    this.#gathered.push(copyBytes(bytes))
+    this.#gathered.push(isGiven ? bytes : copyBytes(bytes))
     this.#gatheredBytes += bytes.length
   }
 

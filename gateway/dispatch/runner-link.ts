@@ -86,9 +86,7 @@ export class RunnerLink implements RunnerLoad {
   }
 
   get isEligible(): boolean {
-    return (
-      this.#announcement.state === 'ready' && !this.#isStale && this.#conduct.isTrusted
-    )
+    return this.#announcement.state === 'ready' && !this.#isStale && this.#conduct.isTrusted
   }
 
   /** What an operator is shown. */
