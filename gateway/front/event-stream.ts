@@ -9,17 +9,22 @@ import type { ResponseWriter } from './response-writer.js'
 const NEWLINE = 0x0a
 const CARRIAGE_RETURN = 0x0d
 
+/** A timer that looks is cheaper than one that is set anew for every write; a comment is a quarter late at most. */
+const LOOKS_A_PING = 4
+
 export class EventStream {
   readonly #writer: ResponseWriter
   readonly #timer: NodeJS.Timeout | null
   /** The end of what was written: a blank line stands between two events. */
   #tail = '\n\n'
-  #wasSilent = false
+  /** Times that nothing had been written since the time before. */
+  #silentLooks = 0
 
   /** @param pingMs null: no comments */
   constructor(writer: ResponseWriter, pingMs: number | null) {
     this.#writer = writer
-    this.#timer = pingMs === null ? null : setInterval(() => this.#ping(), pingMs)
+    this.#timer =
+      pingMs === null ? null : setInterval(() => this.#look(), Math.ceil(pingMs / LOOKS_A_PING))
   }
 
   static isOne(headers: readonly string[]): boolean {
@@ -29,7 +34,7 @@ export class EventStream {
 
   /** Bytes of the function's have been written. */
   onWritten(bytes: Uint8Array): void {
-    this.#wasSilent = false
+    this.#silentLooks = 0
     for (const byte of bytes.subarray(-4)) {
       if (byte === CARRIAGE_RETURN) continue
       this.#tail = this.#tail.slice(-1) + (byte === NEWLINE ? '\n' : 'x')
@@ -51,8 +56,10 @@ export class EventStream {
     return this.#tail === '\n\n'
   }
 
-  #ping(): void {
-    if (this.#wasSilent && this.#isBetweenEvents) this.#writer.insert(': ping\n\n')
-    this.#wasSilent = true
+  #look(): void {
+    this.#silentLooks++
+    if (this.#silentLooks < LOOKS_A_PING) return
+    this.#silentLooks = 0
+    if (this.#isBetweenEvents) this.#writer.insert(': ping\n\n')
   }
 }
