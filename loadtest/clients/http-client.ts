@@ -58,7 +58,10 @@ export class HttpClient {
   // The one used last: few connections are hot, and the others may go.
   #takeIdle(): Connection | undefined {
     let connection = this.#idle.pop()
-    while (connection?.isClosed) connection = this.#idle.pop()
+    while (connection !== undefined && !connection.isUsable) {
+      connection.destroy()
+      connection = this.#idle.pop()
+    }
     return connection
   }
 
@@ -126,6 +129,7 @@ class Connection {
   readonly #owner: ConnectionOwner
   #exchange: Exchange | null = null
   #reason = 'closed'
+  #freeSinceMs = 0
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket
@@ -142,8 +146,9 @@ class Connection {
     })
   }
 
-  get isClosed(): boolean {
-    return this.#socket.destroyed
+  /** By the clock, not by its timer: that is late when the client itself has stalled. */
+  get isUsable(): boolean {
+    return !this.#socket.destroyed && performance.now() - this.#freeSinceMs < IDLE_MS
   }
 
   run(exchange: Exchange, text: Buffer): void {
@@ -174,6 +179,7 @@ class Connection {
     const isKept = !request.isNewcomer && answer.headers.get('connection') !== 'close'
     if (!isKept || request.leaveAfterMs !== undefined) return this.destroy()
     this.#socket.setTimeout(IDLE_MS)
+    this.#freeSinceMs = performance.now()
     this.#owner.onFree()
   }
 

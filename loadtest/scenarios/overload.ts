@@ -145,6 +145,11 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
       unit: 'µs',
       target: 'below 50 µs',
     },
+    {
+      name: 'gateway CPU per call, answers included',
+      value: (cpuMs * 1000) / overload.outcomes.total,
+      unit: 'µs',
+    },
     { name: 'gateway CPU per answer when calm', value: cpuUsOfAnswer, unit: 'µs' },
     { name: 'gateway memory before', value: memory[0]!.startBytes / 1024 ** 2, unit: 'MiB' },
     { name: 'gateway memory at the end', value: memory[0]!.endBytes / 1024 ** 2, unit: 'MiB' },
@@ -193,7 +198,8 @@ function rowOf({ name, value, unit, target = '' }: Figure): string[] {
 
 const NOTES = [
   'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway took beyond what',
-  'its answers would have taken when all is calm, where each turn of its loop has few. Answers are timed',
-  'from when they were due, refusals from when their call was sent: a client that is late has too little',
-  'CPU time for its load. Faults: anything but answers and refusals that say when to come back.',
+  'its answers would have taken when all is calm; that may be more than they take now, so the truth lies',
+  'between this and the CPU per call. Answers are timed from when they were due, refusals from when their',
+  'call was sent: a client that is late has too little CPU time for its load. Faults: anything but answers',
+  'and refusals that say when to come back.',
 ]

@@ -32,8 +32,8 @@ const REST_POLL_MS = 500
 /** So few that calls queue, and some are refused; of the clocks so many that each call meets its own. */
 const SLOTS = { work: 1, record: 2, stall: 16 }
 const MOST_FAULTS_TOLD = 200
-/** The gateways log this when nats-server was killed. */
-const EXPECTED_ERROR = /^connection to NATS is lost/
+/** The gateways log this when nats-server was killed, and of runners that run into their clocks. */
+const EXPECTED_ERROR = /^connection to NATS is lost|^runner isolated: it has not answered/
 
 interface Options {
   readonly minutes: number
@@ -202,7 +202,8 @@ class Calls {
     if (form === 'record' && verdict.outcome === RIGHT) this.rightRecords.push(id)
     if (this.#isFault(verdict, startMs)) {
       const afterMs = (performance.now() - startMs).toFixed(0)
-      this.#faults.add(`${id} after ${afterMs} ms`, `${form}: ${verdict.outcome}`)
+      const detail = verdict.detail === undefined ? '' : ` (${verdict.detail})`
+      this.#faults.add(`${id} after ${afterMs} ms${detail}`, `${form}: ${verdict.outcome}`)
     }
   }
 

@@ -9,6 +9,8 @@ export interface Verdict {
   readonly outcome: string
   /** It is a fault unless one of these had happened; absent: it never is. */
   readonly because?: readonly Disturbance[]
+  /** To be told with a fault. */
+  readonly detail?: string
 }
 
 export interface Expectation {
@@ -50,7 +52,7 @@ export function judge(end: CallEnd, expected: Expectation): Verdict {
     case 'left':
       return { outcome: 'left' }
     case 'lost':
-      return { outcome: 'connection lost', because: ['gateway killed'] }
+      return { outcome: 'connection lost', because: ['gateway killed'], detail: end.reason }
     case 'cut':
       return judgeCut(end.answer, expected)
     case 'answered':
