@@ -5,7 +5,7 @@
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
 import { CallError } from '../../shared/errors.js'
-import { type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
+import { FRAME, type Frame } from '../../shared/frame.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
 import { hashOf, type RunnerLoad } from './pick-runner.js'
@@ -272,7 +272,8 @@ export class RunnerLink implements RunnerLoad {
       case FRAME.end:
         return this.#lookUp(frame[1])?.onEnd()
       case FRAME.error:
-        return this.#onError(frame)
+        // Also to a CANCEL: a function that is slow and stops when it is told to is a healthy one.
+        return this.#answering(frame[1])?.onError(frame)
       case FRAME.credit:
         return this.#known(frame[1])?.onCredit(frame[2])
       case FRAME.busy:
@@ -293,14 +294,6 @@ export class RunnerLink implements RunnerLoad {
       default:
         frame satisfies never
     }
-  }
-
-  /** What it answers to a call that was cancelled is no answer: its clock may have done that. */
-  #onError(frame: ErrorFrame): void {
-    const invocation = this.#lookUp(frame[1])
-    if (invocation === undefined) return
-    if (!invocation.isOver) this.#onAnswer()
-    invocation.onError(frame)
   }
 
   #onBusy(id: number): void {

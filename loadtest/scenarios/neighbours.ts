@@ -19,7 +19,6 @@ import { type Testbed, withTestbed } from '../testbed.js'
 const BODY = '{"message":"hello","n":1}'
 const WARMUP_SECONDS = 2
 const DOWNLOAD_BYTES_PER_SECOND = 100_000
-const UPLOAD_STALL_SECONDS = 30
 
 /** The same Callgate, one after the other. */
 const PHASES = ['alone', 'neighbours'] as const
@@ -27,6 +26,7 @@ const PHASES = ['alone', 'neighbours'] as const
 interface NeighboursOptions extends CommonOptions {
   readonly connections: number
   readonly duration: number
+  readonly stallSeconds: number
 }
 
 type MeasuredCalls = LoadResult & {
@@ -60,6 +60,7 @@ export function neighboursCommand(signal: AbortSignal): Command {
     .description('small calls beside a slow download and an upload that stalls')
     .option('--connections <n>', 'connections held open', positiveInteger, 64)
     .option('--duration <seconds>', 'length of a round', positiveInteger, 60)
+    .option('--stall-seconds <n>', 'of the upload that stalls', positiveInteger, 30)
   return addCommonOptions(command, PHASES, 3).action(async (options: NeighboursOptions) => {
     const report = await withTestbed(signal, (testbed) => runNeighbours(testbed, options))
     await tellOutcome(formatNeighbours(report), report, options.json)
@@ -70,7 +71,7 @@ async function runNeighbours(
   testbed: Testbed,
   options: NeighboursOptions,
 ): Promise<NeighboursReport> {
-  const { connections, duration, rounds, only } = options
+  const { connections, duration, stallSeconds, rounds, only } = options
   const stage = await setStage(
     testbed,
     { callgate: startCallgate },
@@ -87,7 +88,7 @@ async function runNeighbours(
     downloadUrl: new URL('/download', callgate.origin).href,
     downloadBytesPerSecond: DOWNLOAD_BYTES_PER_SECOND,
     uploadUrl: new URL('/digest', callgate.origin).href,
-    uploadStallSeconds: UPLOAD_STALL_SECONDS,
+    uploadStallSeconds: stallSeconds,
     headers: { authorization },
   })
 
@@ -198,5 +199,5 @@ function formatNeighbours({ header, subjects, notes }: NeighboursReport): string
 
 const NOTES = [
   'The neighbours: one client reads /download?bytes=4294967296 at 100 kB/s, one sends 1 MiB to /digest and',
-  'stalls for 30 s, again and again. The clients of the calls share the cores with all that they measure.',
+  'stalls, again and again. The clients of the calls share the cores with all that they measure.',
 ]

@@ -238,9 +238,11 @@ t.test('one that announces free slots and has none is isolated', async (t) => {
 
 t.test('one that never answers is isolated as long as another does', async (t) => {
   const { call, runner, dispatcher, logLines } = await startDispatcher(t)
-  const [dumb, good] = [await runner({ slots: 100 }), await runner({ slots: 100 })]
+  const [dumb, good] = [await runner({ slots: 1_000 }), await runner({ slots: 2 })]
   void answerAll(good)
-  settleCancelled(dumb)
+  // It has them all, it says; and the other one is busy with those of others.
+  await dumb.announce({ busyBy: { [dispatcher.callerId]: 1 } })
+  await good.announce({ busyBy: { another: 1 } })
   for (const each of [dumb, good]) keepAnnouncing(t, each)
   while (statusOf(dispatcher, dumb)?.state !== 'isolated') {
     const { answer } = call({ firstByteMs: 30 })
@@ -251,13 +253,25 @@ t.test('one that never answers is isolated as long as another does', async (t) =
   t.equal(statusOf(dispatcher, good)?.state, 'ready')
 })
 
+t.test('one that is slow, and stops when it is told to, is healthy', async (t) => {
+  // Five calls that ran into their limit, one after the other, cost a function half of its runners.
+  const { call, runner, dispatcher } = await startDispatcher(t)
+  const [slow, good] = [await runner({ slots: 100 }), await runner({ slots: 100 })]
+  void answerAll(good)
+  settleCancelled(slow)
+  for (const each of [slow, good]) keepAnnouncing(t, each)
+  const startedMs = performance.now()
+  while (performance.now() - startedMs < 3_500) await call({ firstByteMs: 30 }).answer.over
+  t.equal(statusOf(dispatcher, slow)?.state, 'ready')
+})
+
 t.test(
   'one that is alone goes on to be asked, and one whose client is slow is not to blame',
   async (t) => {
     const { call, runner, dispatcher } = await startDispatcher(t)
     const [dumb, other] = [await runner({ slots: 100 }), await runner({ slots: 100 })]
     for (const each of [dumb, other]) {
-      settleCancelled(each)
+      await each.announce({ busyBy: { [dispatcher.callerId]: 1 } })
       keepAnnouncing(t, each)
     }
     const startedMs = performance.now()
