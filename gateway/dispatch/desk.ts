@@ -111,6 +111,7 @@ export class Desk {
     }
     while (this.#queue.length > 0 && runners.some((runner) => this.#canTake(runner))) {
       const invocation = this.#queue.shift()!
+      this.retryBudget.onCall(performance.now())
       this.#give(invocation, this.pick(runners, invocation)!)
     }
     this.#noteEmpty()

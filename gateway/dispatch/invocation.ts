@@ -369,7 +369,7 @@ export class Invocation {
 
   /** The runner is gone, or cannot be reached, and may have begun. */
   onLost(error: CallError): void {
-    if (this.#state !== 'sent' || !this.#mayRetry) return this.#endWith(error)
+    if (this.#state !== 'sent' || !this.#takeRetry()) return this.#endWith(error)
     const runner = this.#runner!
     this.#release()
     this.#tried = [...this.#tried, runner]
@@ -429,7 +429,8 @@ export class Invocation {
     return !isOver && isExpected
   }
 
-  get #mayRetry(): boolean {
+  /** Whether it may have another runner; takes that out of the retry budget. */
+  #takeRetry(): boolean {
     const { isIdempotent, maxAttempts } = this.head
     if (!isIdempotent || this.#tried.length + 1 >= maxAttempts) return false
     return this.#body.isReplayable && this.#owner.mayRetry(this)

@@ -156,8 +156,9 @@ class SharedCall implements AnswerHandler {
   onHead(status: number, headers: FlatHeaders): void {
     this.#isStreaming = true
     this.#refuseOthers(streamedKey())
-    if (this.#hasFirst) this.#first.onHead(status, headers)
-    else this.#invocation?.cancel()
+    if (this.#hasFirst) return this.#first.onHead(status, headers)
+    // Nobody is left who may have it: after this nothing more is heard of the invocation.
+    this.#leave()
   }
 
   onBody(bytes: Uint8Array): void {

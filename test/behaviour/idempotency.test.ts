@@ -43,6 +43,31 @@ await system.serve(
 )
 let refusals = 0
 
+const gated = gate()
+await system.serve(
+  defineFunction({
+    name: 'gated',
+    maxInputs: 5,
+    run: async function* () {
+      gated.start()
+      await gated.opened
+      yield 1
+    },
+  }),
+)
+
+function gate() {
+  let start = () => {}
+  let open = () => {}
+  const started = new Promise<void>((resolve) => {
+    start = resolve
+  })
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { start: () => start(), open: () => open(), started, opened }
+}
+
 t.beforeEach(() => {
   runs.length = 0
 })
@@ -74,11 +99,11 @@ async function started(count: number): Promise<void> {
 }
 
 /** The same request as `pay(key, 1)`, which the gateway has by now. */
-async function payToo(t: Test, key: string): Promise<RawClient> {
+async function payToo(t: Test, key: string, path = '/pay'): Promise<RawClient> {
   const client = await system.connect()
   const body = JSON.stringify({ amount: 1 })
   await client.write(
-    `POST /pay HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${await system.token({})}\r\n` +
+    `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${await system.token({})}\r\n` +
       `Content-Type: application/json\r\nIdempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   )
   // What comes later on another connection is read later.
@@ -178,6 +203,21 @@ t.test('a stream is not shared', async (t) => {
   leaving.abort()
   await first.body?.cancel().catch(() => {})
   await system.atRest('count')
+})
+
+t.test('a stream that begins when its first client has left is nobody’s', async (t) => {
+  // The key stayed with it for ever: whoever came later was told that a request was at work already.
+  const first = await payToo(t, 'k9', '/gated')
+  await gated.started
+  const second = await payToo(t, 'k9', '/gated')
+  first.leave()
+  await first.closed
+  t.equal((await system.post('/refuse', {})).status, 409, 'the gateway has seen it leave')
+  gated.open()
+  t.equal((await second.answer())?.status, 409)
+  await system.atRest('gated')
+  const third = await payToo(t, 'k9', '/gated')
+  t.equal((await third.answer())?.status, 200)
 })
 
 t.test('a body that is still on its way cannot be compared', async (t) => {
