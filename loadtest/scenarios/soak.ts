@@ -30,7 +30,7 @@ const GATEWAYS = 2
 const REST_MS = 60_000
 const REST_POLL_MS = 500
 /** So few that calls queue, and some are refused; of the clocks so many that each call meets its own. */
-const SLOTS = { work: 1, record: 2, stall: 16 }
+const SLOTS = { work: 5, record: 3, stall: 16 }
 const MOST_FAULTS_TOLD = 200
 /** The gateways log this when nats-server was killed, and of runners that run into their clocks. */
 const EXPECTED_ERROR = /^connection to NATS is lost|^runner isolated: it has not answered/
@@ -57,7 +57,7 @@ export function soakCommand(signal: AbortSignal): Command {
   return new Command('soak')
     .description('calls of all forms for a long time, while parts of the system die and come back')
     .option('--minutes <n>', 'of load', positiveNumber, 10)
-    .option('--rate <calls>', 'calls a second', positiveInteger, 60)
+    .option('--rate <calls>', 'calls a second', positiveInteger, 340)
     .option('--chaos-every-ms <n>', 'between two disturbances, on average', positiveInteger, 6000)
     .option('--seed <n>', 'of all that is random', positiveInteger, 1)
     .option('--json <file>', 'write all numbers into this file')

@@ -1,0 +1,58 @@
+// What a load test leaves behind: a table for the terminal, and the same with its charts as JSON, from
+// which the HTML report is drawn. The shape is the same for all scenarios, so that the report need
+// not know any of them.
+
+export interface Result {
+  /** The scenario's name on the command line. */
+  readonly scenario: string
+  /** What was measured and how, in one line. */
+  readonly title: string
+  /** What the figures were taken on, in one line. */
+  readonly machine: string
+  /** The command that gives these figures again. */
+  readonly command: string
+  readonly tables: readonly Table[]
+  readonly charts: readonly Chart[]
+  readonly targets: readonly Target[]
+  readonly notes: readonly string[]
+  /** What went wrong, by how; 0 in all if nothing. The exit code is 1 if anything did. */
+  readonly errors: Readonly<Record<string, number>>
+  /** Every round, for those who want to reckon themselves; its shape is the scenario's own. */
+  readonly data: unknown
+}
+
+export interface Table {
+  readonly title?: string
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
+export interface Chart {
+  readonly title: string
+  readonly kind: 'line' | 'bar'
+  readonly x: Axis
+  readonly y: Axis
+  readonly series: readonly Series[]
+}
+
+export interface Axis {
+  readonly label: string
+  readonly scale?: 'linear' | 'log'
+  /** Of bars: what stands below each. */
+  readonly categories?: readonly string[]
+}
+
+export interface Series {
+  readonly name: string
+  /** Of a line: x and y, in the axes' units, by rising x. Of bars: the index of the category and y. */
+  readonly points: readonly (readonly [number, number])[]
+}
+
+/** A promise of the design with its figure. */
+export interface Target {
+  readonly name: string
+  readonly unit: string
+  readonly comparison: 'at least' | 'at most'
+  readonly target: number
+  readonly value: number
+}
