@@ -25,6 +25,8 @@ export interface HttpRequest {
 
 /** A gateway that leaves closes connections that were idle for a second; clients should be quicker. */
 const IDLE_MS = 500
+/** How often the client looks whether it has itself been held up. */
+const TICK_MS = 50
 /** How often a slow reader reads. */
 const SLOW_READ_MS = 50
 
@@ -34,6 +36,7 @@ export class HttpClient {
   readonly #headText: string
   readonly #idle: Connection[] = []
   readonly #open = new Set<Connection>()
+  readonly #pulse = new Pulse()
 
   /** @param headers of every request */
   constructor(origin: string, headers: Readonly<Record<string, string>> = {}) {
@@ -52,6 +55,7 @@ export class HttpClient {
   }
 
   close(): void {
+    this.#pulse.stop()
     for (const connection of this.#open) connection.destroy()
   }
 
@@ -68,6 +72,7 @@ export class HttpClient {
   #connect(): Connection {
     const connection: Connection = new Connection(connect({ host: this.#host, port: this.#port }), {
       onFree: () => this.#idle.push(connection),
+      pulse: this.#pulse,
       onClosed: () => this.#open.delete(connection),
     })
     this.#open.add(connection)
@@ -118,7 +123,26 @@ class Exchange {
   }
 }
 
+/** Tells since when what is read now may have been there: a client that was held up reads it late. */
+class Pulse {
+  #beforeLastMs = performance.now()
+  #lastMs = performance.now()
+  readonly #timer = setInterval(() => {
+    this.#beforeLastMs = this.#lastMs
+    this.#lastMs = performance.now()
+  }, TICK_MS).unref()
+
+  get earliestMs(): number {
+    return this.#beforeLastMs
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
+
 interface ConnectionOwner {
+  readonly pulse: Pulse
   /** It may take another call. */
   onFree(): unknown
   onClosed(): unknown
@@ -146,7 +170,7 @@ class Connection {
     })
   }
 
-  /** By the clock, not by its timer: that is late when the client itself has stalled. */
+  /** By the clock, not by its timer: that is late when the client itself has been held up. */
   get isUsable(): boolean {
     return !this.#socket.destroyed && performance.now() - this.#freeSinceMs < IDLE_MS
   }
@@ -179,7 +203,7 @@ class Connection {
     const isKept = !request.isNewcomer && answer.headers.get('connection') !== 'close'
     if (!isKept || request.leaveAfterMs !== undefined) return this.destroy()
     this.#socket.setTimeout(IDLE_MS)
-    this.#freeSinceMs = performance.now()
+    this.#freeSinceMs = this.#owner.pulse.earliestMs
     this.#owner.onFree()
   }
 

@@ -57,7 +57,7 @@ export function soakCommand(signal: AbortSignal): Command {
   return new Command('soak')
     .description('calls of all forms for a long time, while parts of the system die and come back')
     .option('--minutes <n>', 'of load', positiveNumber, 10)
-    .option('--rate <calls>', 'calls a second', positiveInteger, 340)
+    .option('--rate <calls>', 'calls a second', positiveInteger, 360)
     .option('--chaos-every-ms <n>', 'between two disturbances, on average', positiveInteger, 6000)
     .option('--seed <n>', 'of all that is random', positiveInteger, 1)
     .option('--json <file>', 'write all numbers into this file')
@@ -202,8 +202,8 @@ class Calls {
     if (form === 'record' && verdict.outcome === RIGHT) this.rightRecords.push(id)
     if (this.#isFault(verdict, startMs)) {
       const afterMs = (performance.now() - startMs).toFixed(0)
-      const detail = verdict.detail === undefined ? '' : ` (${verdict.detail})`
-      this.#faults.add(`${id} after ${afterMs} ms${detail}`, `${form}: ${verdict.outcome}`)
+      const details = [verdict.detail ?? [], this.#disturbances.last].flat().join('; ')
+      this.#faults.add(`${id} after ${afterMs} ms (${details})`, `${form}: ${verdict.outcome}`)
     }
   }
 

@@ -37,6 +37,13 @@ export class Disturbances {
     )
   }
 
+  /** The last of them, for a reader who looks for the cause of something. */
+  get last(): string {
+    const episode = this.#episodes.at(-1)
+    if (episode === undefined) return 'nothing had happened yet'
+    return `${episode.kind} ${(performance.now() - episode.fromMs).toFixed(0)} ms before`
+  }
+
   get counts(): Readonly<Record<string, number>> {
     const counts: Record<string, number> = {}
     for (const { kind } of this.#episodes) counts[kind] = (counts[kind] ?? 0) + 1
