@@ -16,6 +16,7 @@ import type { Logger } from 'pino'
 import type { Bus, BusMessage, OutgoingMessage } from './bus.js'
 import { ConfigError, type NatsConfig, variableName } from './config.js'
 import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
+import { readPayloadsWhole } from './nats-reader.js'
 import { NatsWriter } from './nats-writer.js'
 
 export interface NatsBus extends Bus {
@@ -100,6 +101,7 @@ class ConnectedBus implements NatsBus {
     this.#log = log
     this.connection = connection
     this.#writer = new NatsWriter(connection)
+    readPayloadsWhole(connection)
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024
     this.closed = connection.closed().then((reason) => {
       this.#setConnected(false)
@@ -179,6 +181,7 @@ class ConnectedBus implements NatsBus {
           this.#setConnected(false)
           break
         case 'reconnect':
+          readPayloadsWhole(this.connection)
           this.#maxPayloadBytes = this.connection.info?.max_payload ?? this.#maxPayloadBytes
           this.#toldFaults.forget()
           this.#setConnected(true)

@@ -22,6 +22,7 @@ import type { CallHeads, Route } from './call-head.js'
 import type { CallLog } from './call-log.js'
 import type { Clients, OpenCall } from './clients.js'
 import { EventStream } from './event-stream.js'
+import { LingeringEnd } from './lingering-end.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { type AfterAnswer, ResponseWriter, type WriterListener } from './response-writer.js'
@@ -64,6 +65,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #events: EventStream | null = null
   /** Pieces of the answer's body out of one message from the runner. */
   #unwritten: Uint8Array[] | null = null
+  #lingeringEnd: LingeringEnd | null = null
 
   // The body before the invocation starts.
   #collected: Uint8Array[] = []
@@ -133,14 +135,14 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
     const connection = how.connection ?? this.#afterAnswer
-    this.#writer.whole(problem.status, problem.headers, problem.body, connection)
+    this.#answer(problem.status, problem.headers, problem.body, connection)
   }
 
   // ---- the answer ----------------------------------------------------------------------------------
 
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
     this.#resume()
-    this.#writer.whole(status, headers, body, this.#afterAnswer)
+    this.#answer(status, headers, body, this.#afterAnswer)
   }
 
   onHead(status: number, headers: FlatHeaders): void {
@@ -173,9 +175,10 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#resume()
     const pieces = this.#takeUnwritten()
     const last = pieces.at(-1) ?? NOTHING
-    const isSmall = last.length <= SMALL_BYTES
+    const isSmall = last.length <= SMALL_BYTES && !this.#mustLinger
     for (const bytes of isSmall ? pieces.slice(0, -1) : pieces) this.#writer.write(bytes)
-    this.#writer.end(isSmall ? last : NOTHING)
+    if (this.#mustLinger) this.#linger(() => this.#writer.end())
+    else this.#writer.end(isSmall ? last : NOTHING)
   }
 
   onError(error: CallError): void {
@@ -184,10 +187,36 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#failureCode ??= error.code
     const problem = problemOf(error, this.#callId)
     if (!this.#writer.hasBegun) {
-      return this.#writer.whole(problem.status, problem.headers, problem.body, this.#afterAnswer)
+      return this.#answer(problem.status, problem.headers, problem.body, this.#afterAnswer)
     }
     this.#events?.fail(problem)
     this.#writer.breakOff()
+  }
+
+  #answer(
+    status: number,
+    headers: FlatHeaders,
+    body: Uint8Array | string,
+    connection: AfterAnswer,
+  ): void {
+    if (connection === 'cut' || !this.#mustLinger) {
+      return this.#writer.whole(status, headers, body, connection)
+    }
+    // All but its last byte: the client may stop when it has read what it is told.
+    const bytes = Buffer.from(body)
+    this.#writer.begin(status, [...headers, 'content-length', String(bytes.length)], connection)
+    if (this.#writer.isDone) return
+    this.#writer.write(bytes.subarray(0, -1))
+    this.#linger(() => this.#writer.end(bytes.subarray(-1)))
+  }
+
+  get #mustLinger(): boolean {
+    return this.#head.endsConnection && !this.#isBodyWhole
+  }
+
+  #linger(end: () => void): void {
+    this.#lingeringEnd = new LingeringEnd(end)
+    this.#stalls.add(this)
   }
 
   onSent(bytes: number): void {
@@ -229,6 +258,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#bodyBytes += chunk.length
     this.#isBodyWhole = isLast
     if (this.#state === 'over') return
+    if (this.#lingeringEnd !== null) return this.#lingeringEnd.onData(isLast)
     if (this.#state === 'refusing') return
     const maxBodyBytes = this.#route?.target.maxBodyBytes ?? null
     if (maxBodyBytes !== null && this.#bodyBytes > maxBodyBytes)
@@ -261,7 +291,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
         ? this.#dispatcher.start(head, body, !this.#isBodyWhole, this)
         : this.#sharedAnswers.start(idempotencyKey, head, body, !this.#isBodyWhole, this)
     this.#resume()
-    if (!this.#isBodyWhole) this.#stalls.add(this)
+    if (!this.#isBodyWhole && !this.#isOver) this.#stalls.add(this)
   }
 
   /** Of the engine's clock; a paused response has none. */
@@ -306,6 +336,10 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
 
   // ---- the end ---------------------------------------------------------------------------------------
 
+  get #isOver(): boolean {
+    return this.#state === 'over'
+  }
+
   #onClientGone(): void {
     if (this.#state === 'over') return
     this.#failureCode ??= 'cancelled'
@@ -318,6 +352,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#collected = []
+    this.#lingeringEnd?.cancel()
     this.#events?.stop()
     this.#stalls.delete(this)
     this.#clients.calls.delete(this)

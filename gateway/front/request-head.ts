@@ -12,6 +12,8 @@ export interface RequestHead {
   readonly authorization: string
   /** Of the field `Idempotency-Key`. */
   readonly idempotencyKey: string | null
+  /** It said `Connection: close`, as the engine sees it. */
+  readonly endsConnection: boolean
   /** Names in lower case and values in turn, without `authorization` and `transfer-encoding`. */
   readonly headers: string[]
   readonly framing: Framing
@@ -25,6 +27,7 @@ export function readHead(req: HttpRequest): RequestHead {
   let contentLength: string | null = null
   let transferEncoding: string | null = null
   let isFramedTwice = false
+  let endsConnection = false
   req.forEach((name, value) => {
     switch (name) {
       case 'authorization':
@@ -40,6 +43,9 @@ export function readHead(req: HttpRequest): RequestHead {
         return
       case 'idempotency-key':
         idempotencyKey = value
+        break
+      case 'connection':
+        endsConnection = value.length === 'close'.length
         break
       case 'host':
         host = value
@@ -58,6 +64,7 @@ export function readHead(req: HttpRequest): RequestHead {
     host,
     authorization,
     idempotencyKey,
+    endsConnection,
     headers,
     framing: isFramedTwice ? 'refused' : readFraming(contentLength, transferEncoding),
   }

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
+import { RawClient } from '../support/raw-client.js'
 import { System, streamOf } from '../support/system.js'
 
 const MAX_BODY_BYTES = 100_000
@@ -121,6 +122,43 @@ for (const isChunked of [false, true]) {
     } as RequestInit)
     t.equal(response.status, 413)
     t.match(await response.json(), { code: 'payload_too_large' })
+  })
+
+  t.test(
+    `413 ${how} reaches a client that sends all before it reads, and then closes`,
+    async (t) => {
+      const client = await RawClient.connect(t, system.port)
+      const framing = isChunked ? 'transfer-encoding: chunked' : `content-length: ${TOO_MANY_BYTES}`
+      client.socket.pause()
+      await client.write(
+        `POST /bounded HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${framing}\r\n\r\n`,
+      )
+      if (isChunked) await client.write(`${TOO_MANY_BYTES.toString(16)}\r\n`)
+      for (let piece = 0; piece < 30; piece += 1) {
+        await client.write(new Uint8Array(TOO_MANY_BYTES / 30))
+      }
+      if (isChunked) await client.write('\r\n0\r\n\r\n')
+      client.socket.resume()
+      const answer = await client.answer()
+      t.equal(answer?.status, 413)
+      t.ok(answer?.isWhole)
+      t.match(JSON.parse(answer!.body.toString()), { code: 'payload_too_large' })
+      t.notOk(await client.closed, 'no reset')
+    },
+  )
+
+  t.test(`413 ${how} is whole for a client that stops sending, and then closes`, async (t) => {
+    const client = await RawClient.connect(t, system.port)
+    const framing = isChunked ? 'transfer-encoding: chunked' : `content-length: ${TOO_MANY_BYTES}`
+    await client.write(
+      `POST /bounded HTTP/1.1\r\nhost: x\r\nconnection: close\r\n${framing}\r\n\r\n`,
+    )
+    if (isChunked) await client.write(`${TOO_MANY_BYTES.toString(16)}\r\n`)
+    await client.write(new Uint8Array(2 * MAX_BODY_BYTES))
+    const answer = await client.answer()
+    t.equal(answer?.status, 413)
+    t.ok(answer?.isWhole)
+    t.notOk(await client.closed, 'no reset')
   })
 
   const hasCurl = await run('curl', ['--version']).then(

@@ -24,6 +24,7 @@ function head(changes: Record<string, string | string[] | null> = {}, rest = {})
     host: 'x',
     authorization: '',
     idempotencyKey: null,
+    endsConnection: false,
     headers,
     framing: null,
     ...rest,
