@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LoadResult, Measurement } from './generators/load.js'
 import { type ProcessUsage, processUsage } from './process-usage.js'
+import { mergeErrors } from './report/errors.js'
 import type { Subject } from './subjects.js'
 import type { Testbed } from './testbed.js'
 
@@ -58,6 +59,11 @@ export async function alternate<S extends Subject, M extends Measurement>(
     }
   }
   return results
+}
+
+/** The warm-up's too. */
+export function sumErrors(rounds: readonly Round<Measurement>[]): Record<string, number> {
+  return mergeErrors(rounds.map(({ load }) => load.errors))
 }
 
 async function measure<S extends Subject, M extends Measurement>(

@@ -5,7 +5,6 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { issueAccessToken } from './access-token.js'
 import type { CommonOptions } from './common-options.js'
-import { machineLine } from './machine.js'
 import type { StartSubject, Subject } from './subjects.js'
 import type { Testbed } from './testbed.js'
 
@@ -13,8 +12,6 @@ export interface Stage {
   readonly subjects: readonly Subject[]
   /** Every subject gets the same bytes, whether it looks at the token or not. */
   readonly authorization: string
-  /** What the numbers were taken on, in one line. */
-  readonly machine: string
 }
 
 /** @param functions the examples that Callgate serves */
@@ -24,7 +21,6 @@ export async function setStage(
   functions: readonly string[],
   { only, logLevel, cpuProf }: CommonOptions,
 ): Promise<Stage> {
-  const machineBefore = machineLine()
   const { token, jwksFile } = await issueAccessToken(testbed.directory)
   const nats = await testbed.startNats()
   const profileDirectory = cpuProf && resolve(cpuProf)
@@ -32,6 +28,5 @@ export async function setStage(
   const options = { nats, jwksFile, functions, logLevel, profileDirectory }
   const subjects: Subject[] = []
   for (const name of only) subjects.push(await startByName[name]!(testbed, options))
-  const machine = `${machineBefore}, nats-server ${nats.version}`
-  return { subjects, authorization: `Bearer ${token}`, machine }
+  return { subjects, authorization: `Bearer ${token}` }
 }

@@ -11,6 +11,7 @@ import { findNatsServer } from '../cli/embedded-nats/find-nats-server.js'
 import { installNatsServer } from '../cli/embedded-nats/install-nats-server.js'
 import { startNatsServer } from '../cli/embedded-nats/nats-server.js'
 import { Child } from './child.js'
+import { machineLine } from './report/machine.js'
 
 /** Compiled, this file lies in dist/loadtest. */
 export const REPOSITORY = join(import.meta.dirname, '..', '..')
@@ -20,7 +21,6 @@ const RANDOM_PORT = -1
 export interface Nats {
   readonly url: string
   readonly pid: number
-  readonly version: string
   /** As if it had crashed. Resolves after its exit; `startNats` may then be called with its port. */
   kill(): Promise<void>
 }
@@ -31,11 +31,19 @@ export class Testbed {
   readonly signal: AbortSignal
   readonly #servers: Child[] = []
   #starts = 0
+  readonly #machineBefore = machineLine()
+  #natsVersion: string | undefined
   #stopNats: (() => Promise<void>) | undefined
 
   constructor(directory: string, signal: AbortSignal) {
     this.directory = directory
     this.signal = signal
+  }
+
+  /** What the numbers are taken on, in one line. */
+  get machine(): string {
+    const nats = this.#natsVersion === undefined ? '' : `, nats-server ${this.#natsVersion}`
+    return `${this.#machineBefore}${nats}`
   }
 
   /** Starts a process that is expected to run until the end. */
@@ -63,10 +71,10 @@ export class Testbed {
     const server = await startNatsServer({ stateDir: this.directory, port, binaryPath })
     this.#stopNats = server.stop
     const { stdout } = await promisify(execFile)(binaryPath, ['--version'])
+    this.#natsVersion = stdout.replace('nats-server:', '').trim()
     return {
       url: server.url,
       pid: server.pid,
-      version: stdout.replace('nats-server:', '').trim(),
       kill: async () => {
         process.kill(server.pid, 'SIGKILL')
         await server.exited

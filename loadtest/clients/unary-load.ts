@@ -70,11 +70,16 @@ export class UnaryLoad {
   }
 
   p50Ms(): number {
-    return this.latencyUs.percentile(50) / 1000
+    return this.#percentileMs(50)
   }
 
   p99Ms(): number {
-    return this.latencyUs.percentile(99) / 1000
+    return this.#percentileMs(99)
+  }
+
+  /** NaN if nothing was answered: the histogram would say 0. */
+  #percentileMs(percentile: number): number {
+    return this.latencyUs.count === 0 ? Number.NaN : this.latencyUs.percentile(percentile) / 1000
   }
 
   async #call(dueMs: number, index: number): Promise<void> {

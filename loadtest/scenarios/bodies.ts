@@ -12,9 +12,11 @@ import { type BodiesLoad, type BodiesResult, bodiesTimeoutMs, GIB } from '../gen
 import type { Measurement } from '../generators/load.js'
 import { runGenerator } from '../generators/run-generator.js'
 import { type MemoryHeld, watchMemory } from '../memory-watch.js'
-import { tellOutcome } from '../outcome.js'
-import { formatErrors, median, sumErrors } from '../report.js'
-import { alternate, type Round } from '../rounds.js'
+import { formatErrors, mergeErrors } from '../report/errors.js'
+import type { Findings, Table } from '../report/result.js'
+import { median } from '../report/statistics.js'
+import { alternate, type Round, sumErrors } from '../rounds.js'
+import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
 import {
   type StartSubject,
@@ -23,8 +25,7 @@ import {
   startNatsPipe,
   startUwsUpload,
 } from '../subjects.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   callgate: startCallgate,
@@ -52,12 +53,6 @@ interface Transfer extends Subject {
 
 type MeasuredBodies = BodiesResult & { readonly memory: readonly MemoryHeld[] }
 
-interface BodiesReport {
-  readonly header: string
-  readonly subjects: readonly TransferReport[]
-  readonly notes: readonly string[]
-}
-
 interface TransferReport {
   readonly name: string
   readonly megabytesPerSecond: number
@@ -77,13 +72,12 @@ export function bodiesCommand(signal: AbortSignal): Command {
     .option('--streams <n>', 'bodies at once, where there is more than one', positiveInteger, 8)
   return addCommonOptions(command, Object.keys(SUBJECTS), 1).action(
     async (options: BodiesOptions) => {
-      const report = await withTestbed(signal, (testbed) => runBodies(testbed, options))
-      await tellOutcome(formatBodies(report), report, options.json)
+      await runScenario(signal, 'bodies', options, (testbed) => runBodies(testbed, options))
     },
   )
 }
 
-async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<BodiesReport> {
+async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<Findings> {
   const { gib, streams, rounds } = options
   const functions = ['digest', 'download']
   const stage = await setStage(testbed, SUBJECTS, functions, options)
@@ -107,14 +101,19 @@ async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<Bodi
   })
   const speeds = new Map([...results].map(([name, all]) => [name, megabytesPerSecond(all)]))
   const transportSpeed = speeds.get(TRANSPORT)
+  const reports = transfers.map((transfer) =>
+    transferReport(transfer, results.get(transfer.name)!, transportSpeed),
+  )
   return {
-    header:
-      `bodies: ${gib} GiB a round, one body and ${streams} at once, ` +
-      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}\n${stage.machine}`,
-    subjects: transfers.map((transfer) =>
-      transferReport(transfer, results.get(transfer.name)!, transportSpeed),
-    ),
+    title:
+      `large bodies: ${gib} GiB a round, one body and ${streams} at once, ` +
+      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    tables: [transfersTable(reports)],
+    charts: [],
+    targets: [],
     notes: NOTES,
+    errors: mergeErrors(reports.map(({ errors }) => errors)),
+    data: { subjects: reports },
   }
 }
 
@@ -202,7 +201,7 @@ function megabytesPerSecond(rounds: readonly Round<MeasuredBodies>[]): number {
   return median(measured.map(({ load }) => (load.count * GIB) / 1e6 / load.seconds))
 }
 
-function formatBodies({ header, subjects, notes }: BodiesReport): string {
+function transfersTable(reports: readonly TransferReport[]): Table {
   const mebibytes = (bytes: number | undefined) =>
     bytes === undefined ? '-' : (bytes / 1024 ** 2).toFixed(0)
   const columns = [
@@ -214,7 +213,7 @@ function formatBodies({ header, subjects, notes }: BodiesReport): string {
     'peak MiB runner',
     'CPU s per GiB',
   ]
-  const rows = subjects.map((transfer) => [
+  const rows = reports.map((transfer) => [
     transfer.name,
     transfer.megabytesPerSecond.toFixed(0),
     transfer.ratio?.toFixed(2) ?? '-',
@@ -223,10 +222,10 @@ function formatBodies({ header, subjects, notes }: BodiesReport): string {
     mebibytes(transfer.peakBytes.runner),
     transfer.cpu.map((it) => `${it.process} ${it.secondsPerGib.toFixed(2)}`).join(' + '),
   ])
-  return joinParagraphs([[header], formatTable(columns, rows), notes])
+  return { columns, rows }
 }
 
 const NOTES = [
-  'The transport is one publisher and one subscriber on the same nats-server: 256 KiB a message,',
-  '4 MiB in flight, nothing hashed or compared. All processes share the cores.',
+  'The transport is one publisher and one subscriber on the same nats-server: 256 KiB a message, ' +
+    '4 MiB in flight, nothing hashed or compared. All processes share the cores.',
 ]

@@ -7,13 +7,12 @@ import { Command } from 'commander'
 import { HttpClient } from '../clients/http-client.js'
 import { type UnaryCall, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger } from '../common-options.js'
-import { machineLine } from '../machine.js'
-import { tellOutcome } from '../outcome.js'
-import { formatErrors } from '../report.js'
+import { formatErrors, mergeErrors } from '../report/errors.js'
+import type { Findings } from '../report/result.js'
+import { runScenario } from '../run-scenario.js'
 import { type RecordedRuns, readRecordedRuns } from '../system/recorded-runs.js'
 import { System } from '../system/system.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const RUNNERS = 4
 const SLOTS = 32
@@ -61,21 +60,11 @@ export function killRunnersCommand(signal: AbortSignal): Command {
     .option('--every-ms <n>', 'between two kills', positiveInteger, 2000)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const subjects = await withTestbed(signal, (testbed) => run(testbed, options))
-      const text = joinParagraphs([
-        [
-          `kill-runners: ${RUNNERS} runners of ${SLOTS} slots, ${options.rate} calls/s of ${WORK_MS} ms, ` +
-            `kill -9 of one every ${options.everyMs} ms\n${machine}`,
-        ],
-        formatTable(COLUMNS, subjects.map(rowOf)),
-        NOTES,
-      ])
-      await tellOutcome(text, { subjects }, options.json)
+      await runScenario(signal, 'kill-runners', options, (testbed) => run(testbed, options))
     })
 }
 
-async function run(testbed: Testbed, options: Options): Promise<Outcome[]> {
+async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const recordFile = join(testbed.directory, 'recorded')
   const environment = { LOADTEST_SLOTS: String(SLOTS), LOADTEST_RECORD_FILE: recordFile }
   const system = await System.start(testbed, { gateways: 1 })
@@ -87,7 +76,23 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome[]> {
     outcomes.push(outcomeOf(functionName, load, kills, recorded))
     console.error(`${functionName}: ${formatErrors(load.outcomes.counts)}`)
   }
-  return outcomes
+  return {
+    title:
+      `runners die under load: ${RUNNERS} runners of ${SLOTS} slots, ${options.rate} calls/s of ` +
+      `${WORK_MS} ms, kill -9 of one every ${options.everyMs} ms`,
+    tables: [{ columns: COLUMNS, rows: outcomes.map(rowOf) }],
+    charts: [],
+    targets: outcomes.filter(hasNoticed).map(({ name, noticedMs }) => ({
+      name: `calls that are ${name}: last failure after a kill`,
+      unit: 'ms',
+      comparison: 'at most',
+      target: TARGET_NOTICED_MS,
+      value: noticedMs,
+    })),
+    notes: NOTES,
+    errors: mergeErrors(outcomes.map(({ errors }) => errors)),
+    data: { subjects: outcomes },
+  }
 }
 
 async function loadAndKill(system: System, functionName: 'work' | 'record', options: Options) {
@@ -175,6 +180,10 @@ function faultOf(
   return isOld ? 'runner_lost, long after it had run' : undefined
 }
 
+function hasNoticed({ running, onTheirWay, answered }: Outcome): boolean {
+  return running + onTheirWay + answered > 0
+}
+
 const COLUMNS = [
   'calls',
   'calls/s',
@@ -200,15 +209,13 @@ function rowOf(outcome: Outcome): string[] {
     String(outcome.running),
     String(outcome.onTheirWay),
     String(outcome.answered),
-    outcome.running + outcome.onTheirWay + outcome.answered === 0
-      ? '-'
-      : outcome.noticedMs.toFixed(0),
+    hasNoticed(outcome) ? outcome.noticedMs.toFixed(0) : '-',
     formatErrors(outcome.errors),
   ]
 }
 
 const NOTES = [
-  'Faults: any failure of an idempotent call; of the others, any that is not runner_lost, that had not',
-  'been given to the runner that was killed, or that ran twice. On their way: sent to it and not begun.',
-  `Answered: ended, with the answer still in it. Target: noticed within ${TARGET_NOTICED_MS} ms.`,
+  'Faults: any failure of an idempotent call; of the others, any that is not runner_lost, that had not ' +
+    'been given to the runner that was killed, or that ran twice. On their way: sent to it and not begun. ' +
+    'Answered: ended, with the answer still in it.',
 ]

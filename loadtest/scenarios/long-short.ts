@@ -8,13 +8,12 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger } from '../common-options.js'
-import { machineLine } from '../machine.js'
-import { tellOutcome } from '../outcome.js'
-import { formatErrors } from '../report.js'
+import { formatErrors, mergeErrors } from '../report/errors.js'
+import type { Findings } from '../report/result.js'
+import { runScenario } from '../run-scenario.js'
 import { startQueueGroup } from '../subjects.js'
 import { System } from '../system/system.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const RUNNERS = 4
 const LONG = { ms: 3_000, everyMs: 1_200 }
@@ -43,27 +42,36 @@ export function longShortCommand(signal: AbortSignal): Command {
     .option('--duration <seconds>', 'length of each half', positiveInteger, 30)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const subjects = await withTestbed(signal, (testbed) => run(testbed, options))
-      const text = joinParagraphs([
-        [
-          `long-short: ${RUNNERS} runners of one slot, ${LONG.ms} ms every ${LONG.everyMs} ms ` +
-            `beside ${SHORT.ms} ms every ${SHORT.everyMs} ms, ${options.duration} s\n${machine}`,
-        ],
-        formatTable(COLUMNS, subjects.map(rowOf)),
-        [`Target: p99 of the short calls at most ${TARGET_P99_MS} ms with Callgate.`],
-      ])
-      await tellOutcome(text, { subjects }, options.json)
+      await runScenario(signal, 'long-short', options, (testbed) => run(testbed, options))
     })
 }
 
-async function run(testbed: Testbed, options: Options): Promise<Outcome[]> {
+async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const system = await System.start(testbed, { gateways: 1 })
   await system.startRunners([{ functionName: 'work', processes: RUNNERS }])
   const callgate = await mix(testbed, 'callgate', system.origin, system.authorization, options)
   const { origin } = await startQueueGroup(testbed, system.nats, RUNNERS)
   const queueGroup = await mix(testbed, 'queue group', origin, system.authorization, options)
-  return [callgate, queueGroup]
+  const subjects = [callgate, queueGroup]
+  return {
+    title:
+      `short calls beside long ones: ${RUNNERS} runners of one slot, ${LONG.ms} ms every ` +
+      `${LONG.everyMs} ms beside ${SHORT.ms} ms every ${SHORT.everyMs} ms, ${options.duration} s`,
+    tables: [{ columns: COLUMNS, rows: subjects.map(rowOf) }],
+    charts: [],
+    targets: [
+      {
+        name: 'p99 of the short calls with Callgate',
+        unit: 'ms',
+        comparison: 'at most',
+        target: TARGET_P99_MS,
+        value: callgate.p99Ms,
+      },
+    ],
+    notes: [],
+    errors: mergeErrors(subjects.map(({ errors }) => errors)),
+    data: { subjects },
+  }
 }
 
 async function mix(

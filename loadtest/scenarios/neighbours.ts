@@ -8,13 +8,14 @@ import { autocannonGenerator } from '../generators/autocannon.js'
 import type { Load, LoadResult, Measurement } from '../generators/load.js'
 import { startNeighbours } from '../generators/neighbours.js'
 import { watchMemory } from '../memory-watch.js'
-import { tellOutcome } from '../outcome.js'
-import { formatErrors, median, sumErrors } from '../report.js'
-import { alternate, type Round } from '../rounds.js'
+import { formatErrors, mergeErrors } from '../report/errors.js'
+import type { Findings, Table } from '../report/result.js'
+import { median } from '../report/statistics.js'
+import { alternate, type Round, sumErrors } from '../rounds.js'
+import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
 import { type Subject, startCallgate } from '../subjects.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const BODY = '{"message":"hello","n":1}'
 const WARMUP_SECONDS = 2
@@ -48,12 +49,6 @@ interface PhaseReport {
   readonly rounds: readonly Round<MeasuredCalls>[]
 }
 
-interface NeighboursReport {
-  readonly header: string
-  readonly subjects: readonly PhaseReport[]
-  readonly notes: readonly string[]
-}
-
 /** @param signal ends the load test early */
 export function neighboursCommand(signal: AbortSignal): Command {
   const command = new Command('neighbours')
@@ -62,15 +57,11 @@ export function neighboursCommand(signal: AbortSignal): Command {
     .option('--duration <seconds>', 'length of a round', positiveInteger, 60)
     .option('--stall-seconds <n>', 'of the upload that stalls', positiveInteger, 30)
   return addCommonOptions(command, PHASES, 3).action(async (options: NeighboursOptions) => {
-    const report = await withTestbed(signal, (testbed) => runNeighbours(testbed, options))
-    await tellOutcome(formatNeighbours(report), report, options.json)
+    await runScenario(signal, 'neighbours', options, (testbed) => runNeighbours(testbed, options))
   })
 }
 
-async function runNeighbours(
-  testbed: Testbed,
-  options: NeighboursOptions,
-): Promise<NeighboursReport> {
+async function runNeighbours(testbed: Testbed, options: NeighboursOptions): Promise<Findings> {
   const { connections, duration, stallSeconds, rounds, only } = options
   const stage = await setStage(
     testbed,
@@ -114,12 +105,17 @@ async function runNeighbours(
       }
     },
   })
+  const reports = reportsOf(results)
   return {
-    header:
-      `neighbours: ${connections} connections, ${duration} s a round, ` +
-      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}\n${stage.machine}`,
-    subjects: reportsOf(results),
+    title:
+      `small calls beside slow clients: ${connections} connections, ${duration} s a round, ` +
+      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    tables: [phasesTable(reports)],
+    charts: [],
+    targets: [],
     notes: NOTES,
+    errors: mergeErrors(reports.map(({ errors }) => errors)),
+    data: { subjects: reports },
   }
 }
 
@@ -171,7 +167,7 @@ function medianOf(
   return median(rounds.filter((round) => !round.isWarmup).map(({ load }) => value(load)))
 }
 
-function formatNeighbours({ header, subjects, notes }: NeighboursReport): string {
+function phasesTable(reports: readonly PhaseReport[]): Table {
   const columns = [
     'subject',
     'calls/s',
@@ -182,7 +178,7 @@ function formatNeighbours({ header, subjects, notes }: NeighboursReport): string
     'peak MiB gateway',
     'download kB/s',
   ]
-  const rows = subjects.map((phase) => [
+  const rows = reports.map((phase) => [
     phase.name,
     Math.round(phase.perSecond).toLocaleString('en'),
     phase.p50Ms.toFixed(2),
@@ -194,10 +190,10 @@ function formatNeighbours({ header, subjects, notes }: NeighboursReport): string
       ? '-'
       : (phase.downloadBytesPerSecond / 1000).toFixed(0),
   ])
-  return joinParagraphs([[header], formatTable(columns, rows), notes])
+  return { columns, rows }
 }
 
 const NOTES = [
-  'The neighbours: one client reads /download?bytes=4294967296 at 100 kB/s, one sends 1 MiB to /digest and',
-  'stalls, again and again. The clients of the calls share the cores with all that they measure.',
+  'The neighbours: one client reads /download?bytes=4294967296 at 100 kB/s, one sends 1 MiB to /digest and ' +
+    'stalls, again and again. The clients of the calls share the cores with all that they measure.',
 ]

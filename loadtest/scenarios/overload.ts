@@ -8,14 +8,12 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { RIGHT, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
-import { machineLine } from '../machine.js'
 import { type MemoryHeld, watchMemory } from '../memory-watch.js'
-import { tellOutcome } from '../outcome.js'
 import { processUsage } from '../process-usage.js'
-import { formatErrors } from '../report.js'
+import type { Findings, Target } from '../report/result.js'
+import { runScenario } from '../run-scenario.js'
 import { System } from '../system/system.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const RUNNERS = 4
 const SLOTS = 4
@@ -38,7 +36,7 @@ interface Figure {
   readonly name: string
   readonly value: number
   readonly unit: string
-  readonly target?: string
+  readonly target?: Pick<Target, 'comparison' | 'target'>
 }
 
 interface Outcome {
@@ -56,20 +54,34 @@ export function overloadCommand(signal: AbortSignal): Command {
     .option('--max-queued <n>', "of the gateway: half a second's work", positiveInteger, 200)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const outcome = await withTestbed(signal, (testbed) => run(testbed, options))
-      const text = joinParagraphs([
-        [
-          `overload: ${RUNNERS} runners of ${SLOTS} slots, calls of ${WORK_MS} ms: ` +
-            `${CAPACITY_PER_SECOND}/s at most; ${options.factor} times that for ` +
-            `${options.duration} s, ${options.maxQueued} may wait\n${machine}`,
-        ],
-        formatTable(['figure', 'value', 'target'], outcome.figures.map(rowOf)),
-        [`outcomes: ${formatErrors(outcome.outcomes)}`, `faults: ${formatErrors(outcome.errors)}`],
-        NOTES,
-      ])
-      await tellOutcome(text, { subjects: [outcome] }, options.json)
+      await runScenario(signal, 'overload', options, async (testbed) =>
+        findingsOf(await run(testbed, options), options),
+      )
     })
+}
+
+function findingsOf(outcome: Outcome, { factor, duration, maxQueued }: Options): Findings {
+  const { figures, outcomes, errors } = outcome
+  return {
+    title:
+      `too many calls: ${RUNNERS} runners of ${SLOTS} slots, calls of ${WORK_MS} ms: ` +
+      `${CAPACITY_PER_SECOND}/s at most; ${factor} times that for ${duration} s, ` +
+      `${maxQueued} may wait`,
+    tables: [
+      { columns: ['figure', 'value'], rows: figures.map(rowOf) },
+      {
+        columns: ['outcome', 'calls'],
+        rows: Object.entries(outcomes).map(([name, calls]) => [name, calls.toLocaleString('en')]),
+      },
+    ],
+    charts: [],
+    targets: figures.flatMap(({ name, unit, value, target }) =>
+      target === undefined ? [] : [{ name, unit, value, ...target }],
+    ),
+    notes: NOTES,
+    errors,
+    data: outcome,
+  }
 }
 
 async function run(testbed: Testbed, options: Options): Promise<Outcome> {
@@ -128,14 +140,14 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
       name: 'answered ÷ capacity',
       value: answers / options.duration / CAPACITY_PER_SECOND,
       unit: '',
-      target: 'at least 0.9',
+      target: { comparison: 'at least', target: 0.9 },
     },
     { name: 'answers p50', value: overload.p50Ms(), unit: 'ms' },
     {
       name: 'refusals p50',
-      value: refusalUs.percentile(50) / 1000,
+      value: refusals === 0 ? Number.NaN : refusalUs.percentile(50) / 1000,
       unit: 'ms',
-      target: 'below 20 ms',
+      target: { comparison: 'at most', target: 20 },
     },
     { name: 'refusals p99', value: refusalUs.percentile(99) / 1000, unit: 'ms' },
     { name: 'client late, p99', value: overload.latenessUs.percentile(99) / 1000, unit: 'ms' },
@@ -143,7 +155,7 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
       name: 'gateway CPU per refusal',
       value: (cpuMs * 1000 - answers * cpuUsOfAnswer) / refusals,
       unit: 'µs',
-      target: 'below 50 µs',
+      target: { comparison: 'at most', target: 50 },
     },
     {
       name: 'gateway CPU per call, answers included',
@@ -158,7 +170,7 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
       name: 'first normal answer after the end',
       value: recoveryMs,
       unit: 'ms',
-      target: 'at most 1000 ms',
+      target: { comparison: 'at most', target: 1000 },
     },
   ]
   return { figures, outcomes: overload.outcomes.counts, errors }
@@ -191,15 +203,16 @@ async function recovery(client: HttpClient, normalMs: number): Promise<number> {
   return Number.POSITIVE_INFINITY
 }
 
-function rowOf({ name, value, unit, target = '' }: Figure): string[] {
+function rowOf({ name, value, unit }: Figure): string[] {
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0
-  return [name, `${value.toFixed(digits)} ${unit}`.trim(), target]
+  return [name, `${value.toFixed(digits)} ${unit}`.trim()]
 }
 
 const NOTES = [
-  'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway took beyond what',
-  'its answers would have taken when all is calm; that may be more than they take now, so the truth lies',
-  'between this and the CPU per call. Answers are timed from when they were due, refusals from when their',
-  'call was sent: a client that is late has too little CPU time for its load. Faults: anything but answers',
-  'and refusals that say when to come back.',
+  'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway took beyond what ' +
+    'its answers would have taken when all is calm; that may be more than they take now, so the truth ' +
+    'lies between this and the CPU per call.',
+  'Answers are timed from when they were due, refusals from when their call was sent: a client that is ' +
+    'late has too little CPU time for its load. Errors: anything but answers and refusals that say when ' +
+    'to come back.',
 ]

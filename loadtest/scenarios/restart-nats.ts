@@ -8,13 +8,12 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { RIGHT, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger } from '../common-options.js'
-import { machineLine } from '../machine.js'
-import { tellOutcome } from '../outcome.js'
-import { formatErrors } from '../report.js'
+import { formatErrors, mergeErrors } from '../report/errors.js'
+import type { Findings } from '../report/result.js'
+import { runScenario } from '../run-scenario.js'
 import { readRecordedRuns } from '../system/recorded-runs.js'
 import { System } from '../system/system.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const RUNNERS = 2
 const SLOTS = 64
@@ -52,22 +51,11 @@ export function restartNatsCommand(signal: AbortSignal): Command {
     .option('--outage-ms <n>', 'until it is started again', positiveInteger, 3000)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const subjects = await withTestbed(signal, (testbed) => run(testbed, options))
-      const { rate, outages, outageMs } = options
-      const text = joinParagraphs([
-        [
-          `restart-nats: ${rate} calls/s of ${WORK_MS} ms, kill -9 of nats-server, ` +
-            `back after ${outageMs} ms, ${outages} times\n${machine}`,
-        ],
-        formatTable(COLUMNS, subjects.map(rowOf)),
-        NOTES,
-      ])
-      await tellOutcome(text, { subjects }, options.json)
+      await runScenario(signal, 'restart-nats', options, (testbed) => run(testbed, options))
     })
 }
 
-async function run(testbed: Testbed, options: Options): Promise<Outcome[]> {
+async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const recordFile = join(testbed.directory, 'recorded')
   const environment = { LOADTEST_SLOTS: String(SLOTS), LOADTEST_RECORD_FILE: recordFile }
   const system = await System.start(testbed, { gateways: 1 })
@@ -100,7 +88,7 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome[]> {
     client.close()
   }
   const { twice } = await readRecordedRuns(recordFile)
-  return loads.map((load, index) => {
+  const subjects = loads.map((load, index): Outcome => {
     const errors = faultsOf(load, isAllowed)
     if (FUNCTIONS[index] === 'record') errors['ran twice'] = twice.length
     return {
@@ -111,6 +99,24 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome[]> {
       errors,
     }
   })
+  const { rate, outages, outageMs } = options
+  return {
+    title:
+      `nats-server dies under load: ${rate} calls/s of ${WORK_MS} ms, kill -9 of nats-server, ` +
+      `back after ${outageMs} ms, ${outages} ${outages === 1 ? 'time' : 'times'}`,
+    tables: [{ columns: COLUMNS, rows: subjects.map(rowOf) }],
+    charts: [],
+    targets: subjects.map(({ name, firstSuccessMs }) => ({
+      name: `calls that are ${name}: first success after nats-server is back`,
+      unit: 'ms',
+      comparison: 'at most',
+      target: TARGET_FIRST_SUCCESS_MS,
+      value: Math.max(...firstSuccessMs),
+    })),
+    notes: NOTES,
+    errors: mergeErrors(subjects.map(({ errors }) => errors)),
+    data: { subjects },
+  }
 }
 
 /** Of calls that end from now on. */
@@ -148,5 +154,4 @@ function rowOf({ name, perSecond, outcomes, firstSuccessMs, errors }: Outcome): 
 
 const NOTES = [
   'Faults: anything but 200 and 503 with Retry-After, and runs of one call that is not idempotent twice.',
-  `Target: the first success ${TARGET_FIRST_SUCCESS_MS} ms after nats-server is back.`,
 ]

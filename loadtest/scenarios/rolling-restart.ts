@@ -8,12 +8,11 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
-import { machineLine } from '../machine.js'
-import { tellOutcome } from '../outcome.js'
-import { formatErrors } from '../report.js'
+import { formatErrors, mergeErrors } from '../report/errors.js'
+import type { Findings } from '../report/result.js'
+import { runScenario } from '../run-scenario.js'
 import { System } from '../system/system.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const GATEWAYS = 2
 const WORK_RUNNERS = 3
@@ -58,23 +57,11 @@ export function rollingRestartCommand(signal: AbortSignal): Command {
     .option('--stream-seconds <n>', 'length of each', positiveNumber, 60)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const { subjects, restarts } = await withTestbed(signal, (testbed) => run(testbed, options))
-      const text = joinParagraphs([
-        [
-          `rolling-restart: ${options.rate} calls/s of ${WORK_MS} ms, one in ${NEWCOMER_EVERY} on a ` +
-            `connection of its own; ${options.streams} event streams of ${options.streamSeconds} s; ` +
-            `${GATEWAYS} gateways and ${WORK_RUNNERS + TOKENS_RUNNERS} runners restarted\n${machine}`,
-        ],
-        formatTable(COLUMNS, subjects.map(rowOf)),
-        restarts.map(({ name, drainedMs }) => `${name}: gone after ${drainedMs.toFixed(0)} ms`),
-        ['Faults: any call that failed, and any stream that was cut or not what it must be.'],
-      ])
-      await tellOutcome(text, { subjects }, options.json)
+      await runScenario(signal, 'rolling-restart', options, (testbed) => run(testbed, options))
     })
 }
 
-async function run(testbed: Testbed, options: Options) {
+async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const drainMs = DRAINED_STREAMS * options.streamSeconds * 1000 + DRAIN_GRACE_MS
   const drain = ['--drain-ms', String(drainMs)]
   const system = await System.start(testbed, {
@@ -133,7 +120,24 @@ async function run(testbed: Testbed, options: Options) {
       errors: broken,
     },
   ]
-  return { subjects, restarts }
+  return {
+    title:
+      `every process restarted: ${options.rate} calls/s of ${WORK_MS} ms, one in ${NEWCOMER_EVERY} on a ` +
+      `connection of its own; ${options.streams} event streams of ${options.streamSeconds} s; ` +
+      `${GATEWAYS} gateways and ${WORK_RUNNERS + TOKENS_RUNNERS} runners restarted`,
+    tables: [
+      { columns: COLUMNS, rows: subjects.map(rowOf) },
+      {
+        columns: ['stopped with SIGTERM', 'gone after ms'],
+        rows: restarts.map(({ name, drainedMs }) => [name, drainedMs.toFixed(0)]),
+      },
+    ],
+    charts: [],
+    targets: [],
+    notes: ['Faults: any call that failed, and any stream that was cut or not what it must be.'],
+    errors: mergeErrors(subjects.map(({ errors }) => errors)),
+    data: { subjects, restarts },
+  }
 }
 
 const COLUMNS = ['form', 'calls/s', 'p50 ms', 'p99 ms', 'outcomes', 'faults']

@@ -10,10 +10,11 @@ import { HttpClient } from '../clients/http-client.js'
 import { atPace } from '../clients/pace.js'
 import { Tally } from '../clients/tally.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
-import { machineLine } from '../machine.js'
-import { tellOutcome } from '../outcome.js'
 import { Random } from '../random.js'
-import { formatErrors, sum } from '../report.js'
+import { formatErrors } from '../report/errors.js'
+import type { Findings } from '../report/result.js'
+import { sum } from '../report/statistics.js'
+import { runScenario } from '../run-scenario.js'
 import { makeChaos } from '../soak/chaos.js'
 import { Disturbances } from '../soak/disturbances.js'
 import { type Caller, FORMS, QUEUE_WAIT_MS } from '../soak/forms.js'
@@ -22,8 +23,7 @@ import { RIGHT, type Verdict } from '../soak/verdict.js'
 import { readyRunners, unrest } from '../system/fleet.js'
 import { readRecordedRuns } from '../system/recorded-runs.js'
 import { type RunnersOf, System } from '../system/system.js'
-import { formatTable, joinParagraphs } from '../table.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const GATEWAYS = 2
 /** For what was given up to settle, and for a runner that died to be back. */
@@ -62,25 +62,37 @@ export function soakCommand(signal: AbortSignal): Command {
     .option('--seed <n>', 'of all that is random', positiveInteger, 1)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const outcome = await withTestbed(signal, (testbed) => run(testbed, options))
-      const { minutes, rate, chaosEveryMs, seed } = options
-      const text = joinParagraphs([
-        [
-          `soak: ${minutes} minutes, ${rate} calls/s, a disturbance every ${chaosEveryMs} ms, ` +
-            `seed ${seed}\n${machine}`,
-        ],
-        formatTable(['form', 'calls', 'right', 'left', 'otherwise'], rowsOf(outcome.forms)),
-        [
-          `disturbances: ${formatErrors(outcome.disturbances)}`,
-          `faults: ${formatErrors(outcome.errors)}`,
-          `longest stall of the clients themselves: ${outcome.clientStallMs.toFixed(0)} ms`,
-        ],
-        formatTable(['memory', 'first MiB', 'last MiB', 'peak MiB'], outcome.memory.map(memoryRow)),
-        NOTES,
-      ])
-      await tellOutcome(text, { subjects: [outcome] }, options.json)
+      await runScenario(signal, 'soak', options, async (testbed) =>
+        findingsOf(await run(testbed, options), options),
+      )
     })
+}
+
+function findingsOf(outcome: Outcome, options: Options): Findings {
+  const { minutes, rate, chaosEveryMs, seed } = options
+  const { forms, disturbances, memory, clientStallMs, errors } = outcome
+  return {
+    title:
+      `everything at once: ${minutes} minutes, ${rate} calls/s, a disturbance every ` +
+      `${chaosEveryMs} ms, seed ${seed}`,
+    tables: [
+      { columns: ['form', 'calls', 'right', 'left', 'otherwise'], rows: rowsOf(forms) },
+      {
+        columns: ['disturbance', 'times'],
+        rows: Object.entries(disturbances).map(([name, times]) => [name, String(times)]),
+      },
+      { columns: ['memory', 'first MiB', 'last MiB', 'peak MiB'], rows: memory.map(memoryRow) },
+    ],
+    charts: [],
+    targets: [],
+    notes: [
+      ...NOTES,
+      `Longest stall of the clients themselves: ${clientStallMs.toFixed(0)} ms; what they took for ` +
+        'slow may be their own.',
+    ],
+    errors,
+    data: outcome,
+  }
 }
 
 function runnersOf(recordFile: string): RunnersOf[] {
@@ -269,8 +281,9 @@ function memoryRow({ name, firstBytes, lastBytes, peakBytes }: MemoryTrend): str
 }
 
 const NOTES = [
-  'Right: the answer that the call had asked for, an error among them, and every byte of it compared.',
-  'Otherwise: what it may get for something that had happened meanwhile, or because all slots were taken.',
-  'Faults: everything else; a call that ran twice and must not; counters, slots or queues that are not at',
-  "rest in the end; errors in a gateway's log. Memory: medians of a minute after the warm-up and of the last.",
+  'Right: the answer that the call had asked for, an error among them, and every byte of it compared. ' +
+    'Otherwise: what it may get for something that had happened meanwhile, or because all slots were taken.',
+  'Errors: everything else; a call that ran twice and must not; counters, slots or queues that are not at ' +
+    "rest in the end; errors in a gateway's log.",
+  'Memory: medians of a minute after the warm-up and of the last.',
 ]

@@ -6,12 +6,13 @@ import { addCommonOptions, type CommonOptions, positiveInteger } from '../common
 import type { LoadResult } from '../generators/load.js'
 import { runGenerator } from '../generators/run-generator.js'
 import { type TokensLoad, tokensBody, tokensEvents } from '../generators/tokens.js'
-import { tellOutcome } from '../outcome.js'
-import { formatReport, type Report, ratiosBetween, subjectReport } from '../report.js'
+import { comparison, ratiosBetween, subjectReport } from '../report/compared-subjects.js'
+import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
+import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
 import { type StartSubject, type Subject, startCallgate, startNodeSse } from '../subjects.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   callgate: startCallgate,
@@ -46,12 +47,11 @@ export function sseCommand(signal: AbortSignal): Command {
     .option('--tokens <n>', 'events of each stream', positiveInteger, 200)
     .option('--interval-ms <n>', 'between two events of a stream', Number, 0)
   return addCommonOptions(command, Object.keys(SUBJECTS), 3).action(async (options: SseOptions) => {
-    const report = await withTestbed(signal, (testbed) => runSse(testbed, options))
-    await tellOutcome(formatReport(report), report, options.json)
+    await runScenario(signal, 'sse', options, (testbed) => runSse(testbed, options))
   })
 }
 
-async function runSse(testbed: Testbed, options: SseOptions): Promise<Report> {
+async function runSse(testbed: Testbed, options: SseOptions): Promise<Findings> {
   const { streams, tokens, intervalMs, rounds } = options
   const stage = await setStage(testbed, SUBJECTS, ['tokens'], options)
   const headers = { authorization: stage.authorization }
@@ -73,12 +73,11 @@ async function runSse(testbed: Testbed, options: SseOptions): Promise<Report> {
   })
   const reports = [...results].map(([name, measured]) => subjectReport(name, measured))
   return {
-    header:
-      `sse: ${streams} streams of ${tokens} tokens, ${intervalMs} ms between two, ` +
-      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}\n${stage.machine}`,
-    terms: TERMS,
-    subjects: reports,
-    ratios: ratiosBetween(reports, 'callgate', 'node-sse', TERMS),
+    title:
+      `event streams: ${streams} streams of ${tokens} tokens, ${intervalMs} ms between two, ` +
+      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    ...comparison(reports, TERMS, ratiosBetween(reports, 'callgate', 'node-sse', TERMS)),
+    targets: [],
     notes: NOTES,
   }
 }
@@ -102,6 +101,6 @@ async function checkAnswer(subject: Subject, headers: Record<string, string>): P
 }
 
 const NOTES = [
-  'All streams of a round begin in the same moment, so the first token of the last stream waits for',
-  'the first tokens of all others. CPU time holds what it takes to connect.',
+  'All streams of a round begin in the same moment, so the first token of the last stream waits for ' +
+    'the first tokens of all others. CPU time holds what it takes to connect.',
 ]

@@ -7,10 +7,16 @@ import { addCommonOptions, type CommonOptions, positiveInteger } from '../common
 import { autocannonGenerator } from '../generators/autocannon.js'
 import type { Load } from '../generators/load.js'
 import { assertWrkInstalled, wrkGenerator } from '../generators/wrk.js'
-import { tellOutcome } from '../outcome.js'
-import type { Ratio, Report, SubjectReport } from '../report.js'
-import { cpuUsPerUnit, formatReport, subjectReport } from '../report.js'
+import {
+  comparison,
+  cpuUsPerUnit,
+  type Ratio,
+  type SubjectReport,
+  subjectReport,
+} from '../report/compared-subjects.js'
+import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
+import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
 import {
   type StartSubject,
@@ -20,7 +26,7 @@ import {
   startNodeHttp,
   startUwsHello,
 } from '../subjects.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const BODY = '{"message":"hello","n":1}'
 const PATH = '/echo'
@@ -59,15 +65,14 @@ export function unaryCommand(signal: AbortSignal): Command {
   return addCommonOptions(command, Object.keys(SUBJECTS), 3).action(
     async (options: UnaryOptions) => {
       if (options.generator === 'wrk') await assertWrkInstalled()
-      const report = await withTestbed(signal, (testbed) => runUnary(testbed, options))
-      await tellOutcome(formatReport(report), report, options.json)
+      await runScenario(signal, 'unary', options, (testbed) => runUnary(testbed, options))
     },
   )
 }
 
-async function runUnary(testbed: Testbed, options: UnaryOptions): Promise<Report> {
+async function runUnary(testbed: Testbed, options: UnaryOptions): Promise<Findings> {
   const { connections, pipelining, rounds, duration } = options
-  const { subjects, authorization, machine } = await setStage(testbed, SUBJECTS, ['echo'], options)
+  const { subjects, authorization } = await setStage(testbed, SUBJECTS, ['echo'], options)
   const headers = { 'content-type': 'application/json', authorization }
   const loadOn = (subject: Subject, seconds: number): Load => {
     const url = new URL(PATH, subject.origin).href
@@ -84,10 +89,9 @@ async function runUnary(testbed: Testbed, options: UnaryOptions): Promise<Report
   })
   const reports = [...results].map(([name, measured]) => subjectReport(name, measured))
   return {
-    header: `${headerOf(options)}\n${machine}`,
-    terms: TERMS,
-    subjects: reports,
-    ratios: ratiosOf(reports),
+    title: titleOf(options),
+    ...comparison(reports, TERMS, ratiosOf(reports)),
+    targets: [],
     notes: NOTES[options.generator],
   }
 }
@@ -104,10 +108,10 @@ async function checkAnswer(subject: Subject, headers: Record<string, string>): P
   throw new Error(`${subject.name} answered ${response.status} and not the body: ${body}`)
 }
 
-function headerOf(options: UnaryOptions): string {
+function titleOf(options: UnaryOptions): string {
   const { connections, pipelining, rounds, duration, generator } = options
   return (
-    `unary: ${connections} connections, pipelining ${pipelining}, ${duration} s a round, ` +
+    `small JSON calls: ${connections} connections, pipelining ${pipelining}, ${duration} s a round, ` +
     `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${generator}`
   )
 }
@@ -130,18 +134,18 @@ function ratiosOf(reports: readonly SubjectReport[]): Ratio[] {
 }
 
 const CPU_NOTE =
-  'CPU µs per call is the steadier measure, not an absolute one: a subject that is busy takes more\n' +
+  'CPU µs per call is the steadier measure, not an absolute one: a subject that is busy takes more ' +
   'calls a turn of its loop and pays less for each. Compare within one table.'
 
 const NOTES = {
   autocannon: [
-    'autocannon shares the cores with what it measures and costs more CPU time per call than the',
-    'fast subjects do, so their calls/s and latencies are bounded by it; --generator wrk takes less.',
+    'autocannon shares the cores with what it measures and costs more CPU time per call than the ' +
+      'fast subjects do, so their calls/s and latencies are bounded by it; --generator wrk takes less.',
     CPU_NOTE,
   ],
   wrk: [
-    'wrk shares the cores with what it measures, so calls/s of the fast subjects are bounded by it.',
-    'It does not compare bodies; one answer a round is compared beside it.',
+    'wrk shares the cores with what it measures, so calls/s of the fast subjects are bounded by it. ' +
+      'It does not compare bodies; one answer a round is compared beside it.',
     CPU_NOTE,
   ],
 }

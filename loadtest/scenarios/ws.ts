@@ -8,12 +8,13 @@ import { addCommonOptions, type CommonOptions, positiveInteger } from '../common
 import type { EchoesLoad } from '../generators/echoes.js'
 import type { LoadResult } from '../generators/load.js'
 import { runGenerator } from '../generators/run-generator.js'
-import { tellOutcome } from '../outcome.js'
-import { formatReport, type Report, ratiosBetween, subjectReport } from '../report.js'
+import { comparison, ratiosBetween, subjectReport } from '../report/compared-subjects.js'
+import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
+import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
 import { type StartSubject, type Subject, startCallgate, startUwsEcho } from '../subjects.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   callgate: startCallgate,
@@ -46,12 +47,11 @@ export function wsCommand(signal: AbortSignal): Command {
     .option('--sockets <n>', 'WebSockets open at once', positiveInteger, 1000)
     .option('--messages <n>', 'messages of each', positiveInteger, 100)
   return addCommonOptions(command, Object.keys(SUBJECTS), 3).action(async (options: WsOptions) => {
-    const report = await withTestbed(signal, (testbed) => runWs(testbed, options))
-    await tellOutcome(formatReport(report), report, options.json)
+    await runScenario(signal, 'ws', options, (testbed) => runWs(testbed, options))
   })
 }
 
-async function runWs(testbed: Testbed, options: WsOptions): Promise<Report> {
+async function runWs(testbed: Testbed, options: WsOptions): Promise<Findings> {
   const { sockets, messages, rounds } = options
   const stage = await setStage(testbed, SUBJECTS, ['chat'], options)
   const headers = { authorization: stage.authorization }
@@ -71,12 +71,11 @@ async function runWs(testbed: Testbed, options: WsOptions): Promise<Report> {
   })
   const reports = [...results].map(([name, measured]) => subjectReport(name, measured))
   return {
-    header:
-      `ws: ${sockets} sockets, ${messages} messages each, one in flight, ` +
-      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}\n${stage.machine}`,
-    terms: TERMS,
-    subjects: reports,
-    ratios: ratiosBetween(reports, 'callgate', 'uws-echo', TERMS),
+    title:
+      `WebSockets: ${sockets} sockets, ${messages} messages each, one in flight, ` +
+      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    ...comparison(reports, TERMS, ratiosBetween(reports, 'callgate', 'uws-echo', TERMS)),
+    targets: [],
     notes: NOTES,
   }
 }
@@ -103,6 +102,6 @@ function socketUrl({ origin }: Subject): string {
 }
 
 const NOTES = [
-  'All sockets have a message on its way at all times, so a round trip is mostly the wait for the turn',
-  'of a thousand others. CPU time holds what it takes to open and close the sockets.',
+  'All sockets have a message on its way at all times, so a round trip is mostly the wait for the turn ' +
+    'of a thousand others. CPU time holds what it takes to open and close the sockets.',
 ]

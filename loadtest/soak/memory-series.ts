@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { heldBytes } from '../memory-watch.js'
 import { allEntries, familyOf } from '../process-usage.js'
-import { median } from '../report.js'
+import { median } from '../report/statistics.js'
 
 const EVERY_MS = 2_000
 /** Of a run: compilers, caches and pools are done after it. */

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Test, test } from 'tap'
-import type { Report } from '../../loadtest/report.js'
+import type { SubjectReport } from '../../loadtest/report/compared-subjects.js'
+import type { Result } from '../../loadtest/report/result.js'
 
 const PROGRAM = join(import.meta.dirname, '..', '..', 'loadtest', 'main.js')
 
@@ -36,11 +37,16 @@ test('prints one table, writes the numbers, and leaves nothing behind', async (t
   const { child, output, directory } = await start(t, [...args, '--duration', '1', '--json', file])
   const [code] = await once(child, 'close')
   t.equal(code, 0, output.stderr)
-  t.match(output.stdout, /^unary: 1 connections/)
+  t.match(output.stdout, /^unary: small JSON calls: 1 connections/)
   t.match(output.stdout, /\n\| node-http /)
-  const report = JSON.parse(await readFile(file, 'utf8')) as Report
+  const result = JSON.parse(await readFile(file, 'utf8')) as Result
+  t.equal(result.command, `npm run loadtest -- ${args.join(' ')} --duration 1`)
+  t.match(result.machine, / commit [0-9a-f]{7,}( with changes)?, load average before: /)
   t.same(
-    report.subjects.map(({ name, rounds }) => [name, rounds.length]),
+    (result.data as { subjects: SubjectReport[] }).subjects.map(({ name, rounds }) => [
+      name,
+      rounds.length,
+    ]),
     [['node-http', 2]],
   )
   t.same(await readdir(directory), [])

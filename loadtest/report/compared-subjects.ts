@@ -1,18 +1,10 @@
-// The numbers of a load test, and the table made of them: medians over the measured rounds, and
-// errors summed over all rounds, the warm-up included. Pure.
+// Subjects that were given the same load, and what that cost: medians over the measured rounds, and errors
+// summed over all rounds, the warm-up included. Pure.
 
-import type { Measurement } from './generators/load.js'
-import type { ProcessCost, Round } from './rounds.js'
-import { formatTable, joinParagraphs } from './table.js'
-
-export interface Report {
-  /** What was measured, how and where. */
-  readonly header: string
-  readonly terms: Terms
-  readonly subjects: readonly SubjectReport[]
-  readonly ratios: readonly Ratio[]
-  readonly notes: readonly string[]
-}
+import { type ProcessCost, type Round, sumErrors } from '../rounds.js'
+import { formatErrors, mergeErrors } from './errors.js'
+import type { Findings, Table } from './result.js'
+import { median, sum } from './statistics.js'
 
 /** What a scenario calls its figures. */
 export interface Terms {
@@ -33,8 +25,6 @@ export interface SubjectReport {
   readonly peakRssBytes: number
   readonly rounds: readonly Round[]
 }
-
-type WithErrors = Pick<Measurement, 'errors'>
 
 export interface Ratio {
   readonly name: string
@@ -69,36 +59,51 @@ export function cpuUsPerUnit(subject: SubjectReport): number {
   return sum(subject.cpu.map((cost) => cost.usPerUnit))
 }
 
-export function errorCount(report: { readonly subjects: readonly WithErrors[] }): number {
-  return sum(report.subjects.flatMap((subject) => Object.values(subject.errors)))
+/** All that a scenario tells whose subjects have the same load, but its words. */
+export function comparison(
+  subjects: readonly SubjectReport[],
+  terms: Terms,
+  ratios: readonly Ratio[],
+): Omit<Findings, 'title' | 'notes' | 'targets'> {
+  const tables = [subjectsTable(subjects, terms)]
+  if (ratios.length > 0) tables.push(ratiosTable(ratios))
+  return {
+    tables,
+    charts: [],
+    errors: mergeErrors(subjects.map(({ errors }) => errors)),
+    data: { subjects },
+  }
 }
 
-export function formatReport({ header, terms, subjects, ratios, notes }: Report): string {
+export function subjectsTable(subjects: readonly SubjectReport[], terms: Terms): Table {
   const latency = terms.latency === undefined ? '' : `${terms.latency} `
-  const columns = [
-    'subject',
-    `${terms.units}/s`,
-    `${latency}p50 ms`,
-    `${latency}p99 ms`,
-    terms.errors,
-    `CPU µs per ${terms.unit}`,
-    'peak MiB',
-  ]
-  const rows = subjects.map((subject) => [
-    subject.name,
-    Math.round(subject.perSecond).toLocaleString('en'),
-    subject.p50Ms.toFixed(2),
-    subject.p99Ms.toFixed(2),
-    formatErrors(subject.errors),
-    formatCpu(subject),
-    (subject.peakRssBytes / 1024 ** 2).toFixed(0),
-  ])
-  return joinParagraphs([
-    [header],
-    formatTable(columns, rows),
-    ratios.map(({ name, value }) => `${name} = ${value.toFixed(2)}`),
-    notes,
-  ])
+  return {
+    columns: [
+      'subject',
+      `${terms.units}/s`,
+      `${latency}p50 ms`,
+      `${latency}p99 ms`,
+      terms.errors,
+      `CPU µs per ${terms.unit}`,
+      'peak MiB',
+    ],
+    rows: subjects.map((subject) => [
+      subject.name,
+      Math.round(subject.perSecond).toLocaleString('en'),
+      subject.p50Ms.toFixed(2),
+      subject.p99Ms.toFixed(2),
+      formatErrors(subject.errors),
+      formatCpu(subject),
+      (subject.peakRssBytes / 1024 ** 2).toFixed(0),
+    ]),
+  }
+}
+
+function ratiosTable(ratios: readonly Ratio[]): Table {
+  return {
+    columns: ['ratio', 'value'],
+    rows: ratios.map(({ name, value }) => [name, value.toFixed(2)]),
+  }
 }
 
 /** How much faster one is than the other, and how much more CPU time it takes. */
@@ -123,34 +128,9 @@ export function ratiosBetween(
   ]
 }
 
-/** What went wrong, with how often; 0 if nothing. */
-export function formatErrors(errors: Measurement['errors']): string {
-  const counted = Object.entries(errors).filter(([, count]) => count > 0)
-  return counted.map(([kind, count]) => `${count} ${kind}`).join(', ') || '0'
-}
-
 function formatCpu(subject: SubjectReport): string {
   const total = cpuUsPerUnit(subject).toFixed(1)
   if (subject.cpu.length === 1) return total
   const parts = subject.cpu.map((cost) => `${cost.process} ${cost.usPerUnit.toFixed(1)}`)
   return `${parts.join(' + ')} = ${total}`
-}
-
-export function sumErrors(rounds: readonly Round<Measurement>[]): Record<string, number> {
-  const errors: Record<string, number> = {}
-  for (const [kind, count] of rounds.flatMap(({ load }) => Object.entries(load.errors))) {
-    errors[kind] = (errors[kind] ?? 0) + count
-  }
-  return errors
-}
-
-export function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length / 2
-  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]]
-  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
 }

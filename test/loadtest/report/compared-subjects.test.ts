@@ -1,6 +1,12 @@
 import { test } from 'tap'
-import { cpuUsPerUnit, errorCount, formatReport, subjectReport } from '../../loadtest/report.js'
-import type { Round } from '../../loadtest/rounds.js'
+import {
+  comparison,
+  cpuUsPerUnit,
+  ratiosBetween,
+  subjectReport,
+} from '../../../loadtest/report/compared-subjects.js'
+import { errorCount } from '../../../loadtest/report/errors.js'
+import type { Round } from '../../../loadtest/rounds.js'
 
 const TERMS = { unit: 'call', units: 'calls', errors: 'errors' }
 
@@ -48,46 +54,41 @@ test('an even number of rounds has its median in the middle of two', (t) => {
 
 test('an error in the warm-up counts too, and the table says what it was', (t) => {
   const load = { count: 1, seconds: 2, p50Ms: 1, p99Ms: 1, errors: { 'no answer in time': 3 } }
-  const subject = subjectReport('it', [
-    round(100, 1, { isWarmup: true, load }),
-    round(100, 1, { load }),
-  ])
-  const report = {
-    header: 'header',
-    terms: TERMS,
-    subjects: [subject],
-    ratios: [],
-    notes: ['note'],
-  }
-  t.equal(errorCount(report), 6)
-  t.match(formatReport(report), /6 no answer in time/)
+  const rounds = [round(100, 1, { isWarmup: true, load }), round(100, 1, { load })]
+  const { errors, tables } = comparison([subjectReport('it', rounds)], TERMS, [])
+  t.equal(errorCount(errors), 6)
+  t.equal(tables[0]!.rows[0]![4], '6 no answer in time')
   t.end()
 })
 
 test('a scenario names its own figures', (t) => {
   const terms = { unit: 'token', units: 'tokens', latency: 'first token', errors: 'missing' }
-  const subjects = [subjectReport('it', [round(10_000, 100)])]
-  const text = formatReport({ header: 'header', terms, subjects, ratios: [], notes: [] })
-  const columns =
-    'tokens/s \\| first token p50 ms \\| first token p99 ms \\| missing \\| CPU µs per token'
-  t.match(text, new RegExp(columns))
+  const { tables } = comparison([subjectReport('it', [round(10_000, 100)])], terms, [])
+  t.same(tables[0]!.columns, [
+    ...['subject', 'tokens/s', 'first token p50 ms', 'first token p99 ms', 'missing'],
+    ...['CPU µs per token', 'peak MiB'],
+  ])
   t.end()
 })
 
-test('the table', (t) => {
-  const subjects = [subjectReport('it', [round(10_000, 100)])]
-  const ratios = [{ name: 'it ÷ other', value: 6.254 }]
-  const text = formatReport({ header: 'header', terms: TERMS, subjects, ratios, notes: ['note'] })
-  t.same(text.split('\n'), [
-    'header',
-    '',
-    '| subject | calls/s | p50 ms | p99 ms | errors | CPU µs per call              | peak MiB |',
-    '| ------- | ------- | ------ | ------ | ------ | ---------------------------- | -------- |',
-    '| it      | 5,000   | 10.00  | 100.00 | 0      | front 10.0 + back 5.0 = 15.0 | 128      |',
-    '',
-    'it ÷ other = 6.25',
-    '',
-    'note',
-  ])
+test('the tables', (t) => {
+  const subjects = [
+    subjectReport('it', [round(10_000, 100)]),
+    subjectReport('other', [round(20_000, 100)]),
+  ]
+  const { tables } = comparison(subjects, TERMS, ratiosBetween(subjects, 'other', 'it', TERMS))
+  t.same(
+    tables.map(({ rows }) => rows),
+    [
+      [
+        ['it', '5,000', '10.00', '100.00', '0', 'front 10.0 + back 5.0 = 15.0', '128'],
+        ['other', '10,000', '20.00', '200.00', '0', 'front 5.0 + back 2.5 = 7.5', '128'],
+      ],
+      [
+        ['other calls/s ÷ it calls/s', '2.00'],
+        ['other CPU per call ÷ it CPU per call', '0.50'],
+      ],
+    ],
+  )
   t.end()
 })
