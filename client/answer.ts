@@ -103,7 +103,8 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
       this.#invocation?.consumed(bytes.length)
       return
     }
-    const values = this.#try(() => this.#stream!.push(bytes)) ?? []
+    // Values of bytes are views of what they were read from.
+    const values = this.#try(() => this.#stream!.push(copyBytes(bytes))) ?? []
     // What was only the beginning of a value is read already: nobody else would ever count it.
     if (values.length === 0) this.#invocation?.consumed(bytes.length)
     values.forEach((value, index) => {

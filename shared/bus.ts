@@ -24,6 +24,11 @@ export interface OutgoingMessage {
 export const HEAD_ROOM_BYTES = 192
 export const TAIL_ROOM_BYTES = 2
 
+export interface SubscribeOptions {
+  /** Payloads are valid until `onMessage` returns: their arrays are used again. */
+  readonly borrows?: boolean
+}
+
 export interface Bus {
   /** Largest message that the server takes, in bytes. May change with a reconnect. */
   readonly maxPayloadBytes: number
@@ -36,7 +41,11 @@ export interface Bus {
   /** Publishes without a copy. */
   send(message: OutgoingMessage): void
   /** Returns what ends the subscription. */
-  subscribe(subject: string, onMessage: (message: BusMessage) => void): () => void
+  subscribe(
+    subject: string,
+    onMessage: (message: BusMessage) => void,
+    options?: SubscribeOptions,
+  ): () => void
   /** Called on every loss and every return of the connection. Returns what stops it. */
   onConnection(listener: (isConnected: boolean) => void): () => void
   /** Resolves when the server has seen everything published so far. */

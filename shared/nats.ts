@@ -13,10 +13,10 @@ import {
   type Subscription,
 } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import type { Bus, BusMessage, OutgoingMessage } from './bus.js'
+import type { Bus, BusMessage, OutgoingMessage, SubscribeOptions } from './bus.js'
 import { ConfigError, type NatsConfig, variableName } from './config.js'
 import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
-import { readPayloadsWhole } from './nats-reader.js'
+import { NatsReader } from './nats-reader.js'
 import { NatsWriter } from './nats-writer.js'
 
 export interface NatsBus extends Bus {
@@ -94,6 +94,7 @@ class ConnectedBus implements NatsBus {
   readonly #log: Pick<Logger, 'error' | 'warn'> | null
   readonly #toldFaults = new ToldFaults()
   readonly #writer: NatsWriter
+  readonly #reader = new NatsReader()
   #isConnected = true
   #maxPayloadBytes: number
 
@@ -101,7 +102,7 @@ class ConnectedBus implements NatsBus {
     this.#log = log
     this.connection = connection
     this.#writer = new NatsWriter(connection)
-    readPayloadsWhole(connection)
+    this.#reader.follow(connection)
     this.#maxPayloadBytes = connection.info?.max_payload ?? 1024 * 1024
     this.closed = connection.closed().then((reason) => {
       this.#setConnected(false)
@@ -127,15 +128,22 @@ class ConnectedBus implements NatsBus {
     else message.release()
   }
 
-  subscribe(subject: string, onMessage: (message: BusMessage) => void): () => void {
+  subscribe(
+    subject: string,
+    onMessage: (message: BusMessage) => void,
+    { borrows = false }: SubscribeOptions = {},
+  ): () => void {
     const subscription: Subscription = this.connection.subscribe(subject, {
       callback: (error, message) => {
         if (error === null) this.#deliver(message, onMessage)
         else this.#onRefused(error, subject)
       },
     })
+    const id = subscription.getID()
+    if (borrows) this.#reader.addBorrower(id)
     return () => {
       if (!subscription.isClosed()) subscription.unsubscribe()
+      this.#reader.deleteBorrower(id)
     }
   }
 
@@ -181,7 +189,7 @@ class ConnectedBus implements NatsBus {
           this.#setConnected(false)
           break
         case 'reconnect':
-          readPayloadsWhole(this.connection)
+          this.#reader.follow(this.connection)
           this.#maxPayloadBytes = this.connection.info?.max_payload ?? this.#maxPayloadBytes
           this.#toldFaults.forget()
           this.#setConnected(true)

@@ -2,6 +2,7 @@
 // again and again. The general decoder of `codec.ts` reads every other frame, and whatever is not exactly
 // as expected here.
 
+import { copyBytes } from './copy-bytes.js'
 import { type FlatHeaders, FRAME, type ReplyFrame } from './frame.js'
 
 const REPLY_ELEMENTS = 0x95
@@ -75,7 +76,8 @@ export class ReplyReader {
     }
     const end = endOfTexts(message, start)
     if (end === -1) return null
-    const bytes = message.slice(start, end)
+    // Not `slice`: of a Buffer that is a view, and the message's array may be used again.
+    const bytes = copyBytes(message.subarray(start, end))
     const headers = this.#decodeHeaders(bytes)
     if (headers === null) return null
     this.#headerBytes = bytes

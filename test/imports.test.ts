@@ -27,7 +27,12 @@ const DOORS: Record<string, readonly string[]> = {
   'uWebSockets.js': ['gateway/front'],
   koffi: ['gateway/front/kernel-socket.ts'],
   msgpackr: ['shared/codec.ts'],
-  '@nats-io/transport-node': ['shared/nats.ts', 'shared/nats-writer.ts', 'loadtest/peers'],
+  '@nats-io/transport-node': [
+    'shared/nats.ts',
+    'shared/nats-writer.ts',
+    'shared/nats-reader.ts',
+    'loadtest/peers',
+  ],
   '@nats-io/kv': ['shared/registry.ts'],
   jose: ['gateway/auth', 'cli', 'loadtest'],
   tsx: ['runner/load-function.ts'],

@@ -11,8 +11,11 @@ export function openReplyInbox(
   callerId: string,
   fleet: Fleet,
 ): () => void {
-  return bus.subscribe(subjects.callerInbox(callerId), (message) =>
-    onMessage(message, subjects, fleet),
+  // What handlers hear of it is valid until they return, or until `onFlush`, which comes before we do.
+  return bus.subscribe(
+    subjects.callerInbox(callerId),
+    (message) => onMessage(message, subjects, fleet),
+    { borrows: true },
   )
 }
 

@@ -12,6 +12,9 @@ import { startTestNats } from '../support/nats.js'
 import { seededRandom } from './seeded-random.js'
 import { openTestBus, until } from './test-bus.js'
 
+/** The socket brings it in several pieces. */
+const LARGE_BYTES = 300_000
+
 t.test(
   'a server that is not there is a sentence that says what to do, without the password',
   async (t) => {
@@ -348,6 +351,43 @@ t.test('it is back soon after the network is, whatever was being tried just then
   await isBack
   t.ok(performance.now() - startedMs < 4_500, `${Math.round(performance.now() - startedMs)} ms`)
 })
+
+t.test(
+  'a large payload is whole, and its array is used again only where it is borrowed',
+  async (t) => {
+    const { url } = await startTestNats(t)
+    const sender = await openTestBus(t, url)
+    const receiver = await openTestBus(t, url)
+    const kept: Uint8Array[] = []
+    const borrowed: { readonly array: ArrayBufferLike; readonly isRight: boolean }[] = []
+    receiver.subscribe('kept', ({ payload }) => kept.push(payload))
+    receiver.subscribe(
+      'borrowed',
+      ({ payload }) => {
+        const expected = Buffer.alloc(LARGE_BYTES, borrowed.length)
+        borrowed.push({ array: payload.buffer, isRight: expected.equals(payload) })
+      },
+      { borrows: true },
+    )
+    const sendAll = async () => {
+      await receiver.flush()
+      for (let number = 0; number < 4; number += 1) {
+        for (const subject of ['kept', 'borrowed']) {
+          sender.publish(subject, Buffer.alloc(LARGE_BYTES, number))
+        }
+      }
+      await until(() => kept.length === 4 && borrowed.length === 4)
+    }
+    await sendAll()
+    t.same(
+      kept.map((payload) => Buffer.alloc(LARGE_BYTES, payload[0]).equals(payload)),
+      [true, true, true, true],
+    )
+    t.ok(borrowed.every(({ isRight }) => isRight))
+    // One that has come in a single piece is the socket's own.
+    t.ok(new Set(borrowed.map(({ array }) => array)).size < 4)
+  },
+)
 
 t.test('closing does not wait for a server that is gone', async (t) => {
   const { url, stop } = await startTestNats(t)

@@ -57,6 +57,14 @@ t.test('replies of every size come back as they went, whatever their headers wer
   t.end()
 })
 
+t.test('the array of a message may be used again for the next one', (t) => {
+  const array = Buffer.from(reply(1, 200, ['x-a', 'first'], 'b'))
+  t.same((decoded(array) as Frame[])[0]![3], ['x-a', 'first'])
+  array.set(reply(1, 200, ['x-b', 'other'], 'b'))
+  t.same((decoded(array) as Frame[])[0]![3], ['x-b', 'other'])
+  t.end()
+})
+
 t.test('replies among other frames keep their order', (t) => {
   const message = Buffer.concat([
     reply(1, 200, JSON_HEADERS, 'a'),
