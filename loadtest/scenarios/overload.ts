@@ -10,6 +10,7 @@ import { RIGHT, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
 import { type MemoryHeld, watchMemory } from '../memory-watch.js'
 import { processUsage } from '../process-usage.js'
+import { withProgress } from '../progress.js'
 import type { Findings, Target } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
 import { System } from '../system/system.js'
@@ -115,8 +116,11 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
     const end = new AbortController()
     const running = overload.run(AbortSignal.any([end.signal, testbed.signal]))
     try {
+      const overMs = options.duration * 1000
       const watched = await watchMemory([gateway], () =>
-        delay(options.duration * 1000, undefined, { signal: testbed.signal }),
+        withProgress(overMs, 'overload', () =>
+          delay(overMs, undefined, { signal: testbed.signal }),
+        ),
       )
       memory = watched.memory
     } finally {

@@ -7,6 +7,8 @@ const RESULT: Result = {
   scenario: 'unary',
   title: 'small calls',
   machine: '2 cores',
+  commit: 'commit a128e81',
+  others: 'CPU in use before: 3%',
   command: 'npm run loadtest -- unary',
   startedAt: '2026-11-22T20:00:00.000Z',
   tables: [
@@ -23,7 +25,7 @@ const RESULT: Result = {
 test('a result on the terminal', (t) => {
   t.same(formatResult(RESULT).split('\n'), [
     'unary: small calls',
-    '2 cores',
+    '2 cores, commit a128e81, CPU in use before: 3%',
     '',
     '| subject  | calls/s |',
     '| -------- | ------- |',
