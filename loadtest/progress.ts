@@ -4,6 +4,7 @@
 import { MultiBar, type SingleBar } from 'cli-progress'
 
 const FORMAT = '{bar} {percentage}% | {label} | {duration_formatted} so far, {eta_formatted} to go'
+
 const TICK_MS = 500
 
 let bars: MultiBar | undefined
@@ -20,8 +21,8 @@ export function startProgress(total: number, label: string): Progress {
     format: FORMAT,
     stream: process.stderr,
     hideCursor: true,
-    autopadding: true,
-    etaBuffer: 20,
+    clearOnComplete: true,
+    formatTime: timeText,
     // Ctrl-C is ours: it stops the children first.
     gracefulExit: false,
   })
@@ -29,6 +30,8 @@ export function startProgress(total: number, label: string): Progress {
   return {
     at: (done, next) => bar.update(done, { label: next }),
     stop: () => {
+      // What was told last is still to be written.
+      bars?.update()
       bars?.stop()
       bars = undefined
     },
@@ -53,4 +56,11 @@ export async function withProgress<T>(ms: number, label: string, work: () => Pro
 export function tell(line: string): void {
   if (bars === undefined) console.error(line)
   else bars.log(`${line}\n`)
+}
+
+/** What is left is no number before the first step is done. */
+function timeText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?'
+  const text = String(Math.round(seconds) % 60).padStart(2, '0')
+  return `${Math.floor(Math.round(seconds) / 60)}:${text}`
 }
