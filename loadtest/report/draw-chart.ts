@@ -46,7 +46,7 @@ function lines({ x, y, series }: Chart, colourOf: (series: string) => number): P
   const isDrawn = ([px, py]: readonly [number, number]) =>
     Number.isFinite(py) && (x.scale !== 'log' || px > 0) && (y.scale !== 'log' || py > 0)
   const marks = series.flatMap(({ name, points }) => {
-    const data = points.filter(isDrawn).map(([px, py]) => [placeOf(px, x), py])
+    const data = points.filter(isDrawn).map(([px, py]) => [placeOf(px, x), placeOf(py, y)])
     const colour = colourOf(name)
     const stroke = variable(colour)
     const line = Plot.line(data, { stroke, strokeWidth: 2, strokeDasharray: dashOf(colour) })
@@ -110,10 +110,16 @@ function valuesOf(series: readonly Series[], coordinate: 0 | 1): number[] {
 function axis({ label, scale }: Axis, values: readonly number[]): Plot.ScaleOptions {
   if (scale !== 'log') return { label: label || null, nice: scale !== 'nines', ticks: 6 }
   const positive = values.filter((value) => value > 0 && Number.isFinite(value))
+  if (positive.length === 0) return { label: label || null, domain: [0, 1], ticks: [] }
   const [least, most] = [Math.min(...positive), Math.max(...positive)]
   const ticks = logTicks(least, most)
   const domain = [Math.min(least, ticks[0]!), Math.max(most, ticks.at(-1)!)]
-  return { label: label || null, type: 'log', domain, ticks, tickFormat: briefly }
+  return {
+    label: label || null,
+    domain: domain.map(Math.log10),
+    ticks: ticks.map(Math.log10),
+    tickFormat: (place: number) => briefly(10 ** place),
+  }
 }
 
 /** 1, 2 and 5 of every power of ten from the one below the least to the one above the most; of many powers, 1. */
@@ -129,9 +135,10 @@ function logTicks(least: number, most: number): number[] {
   return all.slice(Math.max(0, from), to === -1 ? undefined : to + 1)
 }
 
-/** 0 for 0, 1 for 90, 2 for 99. */
+/** Of a percentile: 0 for 0, 1 for 90, 2 for 99. Powers are ours because Plot leaves out labels of its own. */
 function placeOf(value: number, { scale }: Axis): number {
-  return scale === 'nines' ? -Math.log10(1 - value / 100) : value
+  if (scale === 'nines') return -Math.log10(1 - value / 100)
+  return scale === 'log' ? Math.log10(value) : value
 }
 
 function nines(series: Chart['series']): Plot.ScaleOptions {

@@ -8,6 +8,7 @@ import { sum } from './statistics.js'
 // Work of others takes its share of every number, of CPU time too, through caches and clocks.
 const BUSY_SHARE = 0.25
 const LOOK_MS = 200
+export const TOO_BUSY = 'TOO BUSY TO MEASURE'
 
 export function machineLine(): string {
   const model = cpus()[0]?.model.trim() ?? process.arch
@@ -35,7 +36,7 @@ export async function othersLine(): Promise<string> {
   const after = cpuTimes()
   const share = (after.busyMs - before.busyMs) / (after.allMs - before.allMs)
   const isBusy = share > BUSY_SHARE
-  return `CPU in use before: ${(share * 100).toFixed(0)}%${isBusy ? ', TOO BUSY TO MEASURE' : ''}`
+  return `CPU in use before: ${(share * 100).toFixed(0)}%${isBusy ? `, ${TOO_BUSY}` : ''}`
 }
 
 /** Of all cores, since the machine started. */

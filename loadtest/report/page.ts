@@ -3,6 +3,7 @@
 
 import { briefly, COLOURS, dashOf, drawChart } from './draw-chart.js'
 import { errorCount, formatErrors } from './errors.js'
+import { TOO_BUSY } from './machine.js'
 import { html, Markup } from './markup.js'
 import { PAGE_STYLE } from './page-style.js'
 import type { Report } from './report.js'
@@ -37,6 +38,7 @@ ${missing.map(
 <dt>Source</dt><dd>${commonly(results, ({ commit }) => commit)}</dd>
 <dt>Date</dt><dd>${period(results)}</dd>
 </dl>
+${busyOnes(results)}
 ${targetsOf(results, ids)}
 ${contents(results, ids)}
 </header>
@@ -65,6 +67,13 @@ ${count(targets.length, 'target')} met</span>,`
   return html`<p class="verdict">${count(results.length, 'scenario')}:
 ${targets.length === 0 ? '' : ofTargets}
 <span class="${errors === 0 ? 'right' : 'wrong'}">${errors === 0 ? 'no errors' : count(errors, 'error')}</span></p>`
+}
+
+/** Their figures are not to be trusted, which nobody may miss. */
+function busyOnes(results: readonly Result[]): Markup {
+  const names = [...new Set(results.filter(isBusy).map(({ scenario }) => scenario))]
+  if (names.length === 0) return html``
+  return html`<p class="wrong">The machine was too busy to measure: ${names.join(', ')}.</p>`
 }
 
 function targetsOf(results: readonly Result[], ids: Ids): Markup {
@@ -97,15 +106,15 @@ function linkTo(result: Result, ids: Ids): Markup {
 }
 
 function takeaway(headline: string | undefined): Markup {
-  return headline === undefined ? html`` : html`<br><strong>${headline}</strong>`
+  return headline === undefined ? html`` : html`<br><span class="faint">${headline}</span>`
 }
 
 function section(result: Result, id: string): Markup {
   const { scenario, title, command, tables, charts, targets, notes, errors } = result
   return html`<section id="${id}">
 <h2>${scenario}</h2>
-<p>${title}${takeaway(result.headline)}</p>
-<p class="faint">Again: <code>${command}</code><br><span class="${result.others.includes('TOO BUSY') ? 'wrong' : ''}">${result.others}</span>; errors: ${errorsOf(errors)}</p>
+<p>${title}</p>
+<p class="faint">Again: <code>${command}</code><br><span class="${isBusy(result) ? 'wrong' : ''}">${result.others}</span>; errors: ${errorsOf(errors)}</p>
 ${targets.length === 0 ? '' : targetTable(targets)}
 ${tables.map(tableOf)}
 <div class="charts">${charts.map((chart) => figure(chart, colours(charts, chart.kind)))}</div>
@@ -194,6 +203,10 @@ function colours(charts: readonly Chart[], kind: Chart['kind']): (series: string
   const same = charts.filter((chart) => chart.kind === kind)
   const names = [...new Set(same.flatMap(({ series }) => series.map(({ name }) => name)))]
   return (series) => names.indexOf(series)
+}
+
+function isBusy({ others }: Result): boolean {
+  return others.includes(TOO_BUSY)
 }
 
 /** What all have in common, or what there is. */

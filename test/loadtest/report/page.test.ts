@@ -94,11 +94,17 @@ test('what was not measured and what was missed is said at the top', (t) => {
   const missed = { ...RESULT.targets[0]!, value: null }
   const missing = [{ command: 'npm run loadtest -- soak', reason: 'exit code 1' }]
   const { document } = parseHTML(
-    reportPage({ results: [{ ...RESULT, targets: [missed] }], missing }),
+    reportPage({
+      results: [
+        { ...RESULT, others: 'CPU in use before: 99%, TOO BUSY TO MEASURE', targets: [missed] },
+      ],
+      missing,
+    }),
   )
   const top = document.querySelector('header')!.textContent.replace(/\s+/g, ' ')
   t.match(top, /0 of 1 target met/)
   t.match(top, /nothing ?missed/)
+  t.match(top, /too busy to measure: unary/)
   t.match(top, /Not measured: npm run loadtest -- soak \(exit code 1\)/)
   t.end()
 })
