@@ -1,4 +1,5 @@
 import { program } from 'commander'
+import { renderCommand, reportCommand } from './report/report-command.js'
 import { bodiesCommand } from './scenarios/bodies.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
 import { longShortCommand } from './scenarios/long-short.js'
@@ -34,6 +35,7 @@ const breaking = [
 for (const scenario of [...measuring, ...breaking]) {
   program.addCommand(scenario(interruption.signal))
 }
+program.addCommand(reportCommand(interruption.signal)).addCommand(renderCommand())
 
 try {
   await program.parseAsync()

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LoadResult, Measurement } from './generators/load.js'
 import { type ProcessUsage, processUsage } from './process-usage.js'
+import { startProgress, tell } from './progress.js'
 import { mergeErrors } from './report/errors.js'
 import type { Subject } from './subjects.js'
 import type { Testbed } from './testbed.js'
@@ -49,14 +50,20 @@ export async function alternate<S extends Subject, M extends Measurement>(
     await firstAnswer(testbed, subject, plan.check)
     results.set(subject.name, [])
   }
-  for (let number = 0; number <= plan.rounds; number += 1) {
-    for (const subject of subjects) {
-      const round = await measure(testbed, subject, plan, number === 0)
-      results.get(subject.name)!.push(round)
-      const label = round.isWarmup ? 'warm-up' : `round ${number} of ${plan.rounds}`
-      const rate = (round.load.count / round.load.seconds).toLocaleString('en', RATE_DIGITS)
-      console.error(`${label}: ${subject.name} ${rate} ${plan.unit}/s`)
+  const progress = startProgress((plan.rounds + 1) * subjects.length, '')
+  try {
+    for (let number = 0; number <= plan.rounds; number += 1) {
+      const label = number === 0 ? 'warm-up' : `round ${number} of ${plan.rounds}`
+      for (const [index, subject] of subjects.entries()) {
+        progress.at(number * subjects.length + index, `${label}: ${subject.name}`)
+        const round = await measure(testbed, subject, plan, number === 0)
+        results.get(subject.name)!.push(round)
+        const rate = (round.load.count / round.load.seconds).toLocaleString('en', RATE_DIGITS)
+        tell(`${label}: ${subject.name} ${rate} ${plan.unit}/s`)
+      }
     }
+  } finally {
+    progress.stop()
   }
   return results
 }

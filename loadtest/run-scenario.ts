@@ -1,6 +1,7 @@
 // From a scenario's findings to its Result: in a testbed of its own, with the machine it ran on and the
 // command that repeats it.
 
+import { commit, othersLine } from './report/machine.js'
 import type { Findings } from './report/result.js'
 import { tellResult } from './report/tell-result.js'
 import { type Testbed, withTestbed } from './testbed.js'
@@ -12,17 +13,16 @@ export async function runScenario(
   { json }: { readonly json?: string },
   run: (testbed: Testbed) => Promise<Findings>,
 ): Promise<void> {
-  const startedAt = new Date().toISOString()
+  const before = {
+    command: commandLine(process.argv.slice(2)),
+    commit: commit(),
+    startedAt: new Date().toISOString(),
+    others: await othersLine(),
+  }
   const result = await withTestbed(signal, async (testbed) => {
     const findings = await run(testbed)
     const { machine } = testbed
-    return {
-      scenario,
-      machine,
-      command: commandLine(process.argv.slice(2)),
-      startedAt,
-      ...findings,
-    }
+    return { scenario, machine, ...before, ...findings }
   })
   await tellResult(result, json)
 }

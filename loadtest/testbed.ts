@@ -31,7 +31,6 @@ export class Testbed {
   readonly signal: AbortSignal
   readonly #servers: Child[] = []
   #starts = 0
-  readonly #machineBefore = machineLine()
   #natsVersion: string | undefined
   #stopNats: (() => Promise<void>) | undefined
 
@@ -43,7 +42,7 @@ export class Testbed {
   /** What the numbers are taken on, in one line. */
   get machine(): string {
     const nats = this.#natsVersion === undefined ? '' : `, nats-server ${this.#natsVersion}`
-    return `${this.#machineBefore}${nats}`
+    return `${machineLine()}${nats}`
   }
 
   /** Starts a process that is expected to run until the end. */

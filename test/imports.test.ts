@@ -37,6 +37,9 @@ const DOORS: Record<string, readonly string[]> = {
   jose: ['gateway/auth', 'cli', 'loadtest'],
   tsx: ['runner/load-function.ts'],
   commander: ['cli', 'loadtest'],
+  'cli-progress': ['loadtest/progress.ts'],
+  '@observablehq/plot': ['loadtest/report/draw-chart.ts'],
+  linkedom: ['loadtest/report/draw-chart.ts'],
   negotiator: ['runner/representation.ts'],
 }
 

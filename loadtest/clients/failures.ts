@@ -1,5 +1,6 @@
 // Which ends of calls a scenario takes for right, and what is left: its faults, each told with its call.
 
+import { tell } from '../progress.js'
 import { RIGHT, type UnaryLoad } from './unary-load.js'
 
 /** @returns faults by what they were */
@@ -11,7 +12,7 @@ export function faultsOf(
   for (const { id, outcome } of load.failures) {
     if (isAllowed(outcome)) continue
     faults[outcome] = (faults[outcome] ?? 0) + 1
-    console.error(`${id}: ${outcome}`)
+    tell(`${id}: ${outcome}`)
   }
   return faults
 }

@@ -3,6 +3,8 @@
 
 import { createHistogram } from 'node:perf_hooks'
 import autocannon from 'autocannon'
+import { Counter } from './counter.js'
+import { latencyCurve } from './latency-curve.js'
 import { CALL_TIMEOUT_MS, type Load, type LoadResult } from './load.js'
 
 // autocannon looks at its clock this often; its default of a second would lengthen short rounds.
@@ -10,6 +12,7 @@ const SAMPLE_MS = 100
 
 const load = JSON.parse(process.argv[2]!) as Load
 const latencyUs = createHistogram()
+const right = new Counter()
 const result = await new Promise<autocannon.Result>((resolve, reject) => {
   const options: autocannon.Options = {
     url: load.url,
@@ -24,7 +27,8 @@ const result = await new Promise<autocannon.Result>((resolve, reject) => {
     sampleInt: SAMPLE_MS,
   }
   const run = autocannon(options, (error, outcome) => (error ? reject(error) : resolve(outcome)))
-  run.on('response', (_client, _status, _bytes, latencyMs) => {
+  run.on('response', (_client, status, _bytes, latencyMs) => {
+    if (status < 300) right.add()
     latencyUs.record(Math.max(1, Math.round(latencyMs * 1000)))
   })
 })
@@ -35,6 +39,8 @@ const report: LoadResult = {
   seconds: result.duration,
   p50Ms: latencyUs.percentile(50) / 1000,
   p99Ms: latencyUs.percentile(99) / 1000,
+  latency: latencyCurve(latencyUs),
+  counts: right.counts,
   errors: {
     'not 2xx': result.non2xx,
     'wrong body': result.mismatches,

@@ -4,7 +4,10 @@
 
 import { createHistogram } from 'node:perf_hooks'
 import WebSocket from 'ws'
+import { sum } from '../report/statistics.js'
+import { Counter } from './counter.js'
 import type { EchoesLoad } from './echoes.js'
+import { latencyCurve } from './latency-curve.js'
 import type { LoadResult } from './load.js'
 
 // As many as any listen queue holds.
@@ -16,7 +19,6 @@ const NORMAL_CLOSE_CODE = 1000
 const load = JSON.parse(process.argv[2]!) as EchoesLoad
 const roundTripUs = createHistogram()
 const errors: Record<string, number> = { refused: 0, wrong: 0, lost: 0 }
-let right = 0
 
 const sockets: WebSocket[] = []
 for (let opened = 0; opened < load.sockets; opened += OPENING_AT_ONCE) {
@@ -26,15 +28,18 @@ for (let opened = 0; opened < load.sockets; opened += OPENING_AT_ONCE) {
 }
 errors.refused = load.sockets - sockets.length
 errors.lost = errors.refused * load.messages
+const right = new Counter()
 const startMs = performance.now()
 await Promise.all(sockets.map((socket, index) => pingPong(socket, index)))
 const seconds = (performance.now() - startMs) / 1000
 await Promise.all(sockets.map(close))
 const result: LoadResult = {
-  count: right,
+  count: sum(right.counts),
   seconds,
   p50Ms: roundTripUs.percentile(50) / 1000,
   p99Ms: roundTripUs.percentile(99) / 1000,
+  latency: latencyCurve(roundTripUs),
+  counts: right.counts,
   errors,
 }
 console.log(JSON.stringify(result))
@@ -79,7 +84,7 @@ function pingPong(socket: WebSocket, index: number): Promise<void> {
     socket.on('message', (data: Buffer, isBinary) => {
       const isRight = received < load.messages && !isBinary && data.toString() === text
       if (isRight) {
-        right += 1
+        right.add()
         roundTripUs.record(Math.max(1, Math.round((performance.now() - sentMs) * 1000)))
       } else {
         count('wrong')

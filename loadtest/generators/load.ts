@@ -2,6 +2,7 @@
 // its CPU time is not a subject's, and drives all connections from one thread.
 
 import type { Testbed } from '../testbed.js'
+import type { LatencyCurve } from './latency-curve.js'
 
 export interface Load {
   readonly url: string
@@ -25,6 +26,9 @@ export interface Measurement {
 export interface LoadResult extends Measurement {
   readonly p50Ms: number
   readonly p99Ms: number
+  readonly latency: LatencyCurve
+  /** What went right in each COUNTED_EVERY_MS, the last of them cut short. */
+  readonly counts: readonly number[]
 }
 
 export type Generator = (testbed: Testbed, load: Load) => Promise<LoadResult>

@@ -5,7 +5,10 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { createHistogram } from 'node:perf_hooks'
+import { sum } from '../report/statistics.js'
+import { Counter } from './counter.js'
 import { EventStreamAnswer } from './event-stream-answer.js'
+import { latencyCurve } from './latency-curve.js'
 import type { LoadResult } from './load.js'
 import { type TokensLoad, tokensBody, tokensEvents } from './tokens.js'
 
@@ -20,7 +23,6 @@ const expected = tokensEvents(load.tokens)
 const requestText = requestOf(tokensBody(load))
 const firstTokenUs = createHistogram()
 const errors = { refused: 0, wrong: 0, missing: 0, 'without an end': 0 }
-let right = 0
 
 const sockets: Socket[] = []
 while (sockets.length < load.streams) {
@@ -29,13 +31,16 @@ while (sockets.length < load.streams) {
   await Promise.all(wave.map((socket) => once(socket, 'connect')))
   sockets.push(...wave)
 }
+const right = new Counter()
 const startMs = performance.now()
 await Promise.all(sockets.map(readTokens))
 const result: LoadResult = {
-  count: right,
+  count: sum(right.counts),
   seconds: (performance.now() - startMs) / 1000,
   p50Ms: firstTokenUs.percentile(50) / 1000,
   p99Ms: firstTokenUs.percentile(99) / 1000,
+  latency: latencyCurve(firstTokenUs),
+  counts: right.counts,
   errors,
 }
 console.log(JSON.stringify(result))
@@ -46,7 +51,7 @@ function readTokens(socket: Socket): Promise<void> {
   const answer = new EventStreamAnswer((event) => {
     if (received === 0)
       firstTokenUs.record(Math.max(1, Math.round((performance.now() - sentMs) * 1000)))
-    if (event === expected[received]) right += 1
+    if (event === expected[received]) right.add()
     else errors.wrong += 1
     received += 1
   })

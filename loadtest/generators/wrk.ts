@@ -6,6 +6,8 @@ import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { COUNTED_EVERY_MS } from './counter.js'
+import { PERCENTILES, tellable } from './latency-curve.js'
 import { CALL_TIMEOUT_MS, type Generator, generatorTimeoutMs, type Load } from './load.js'
 
 export const wrkGenerator: Generator = async (testbed, load) => {
@@ -17,12 +19,18 @@ export const wrkGenerator: Generator = async (testbed, load) => {
   const output = await testbed.run('wrk', command, generatorTimeoutMs(load))
   const report = /^report (.+)$/m.exec(output)
   if (!report) throw new Error(`wrk gave no report:\n${output}`)
-  const { all, us, p50, p99, status, connect, read, write, timeout: late } = JSON.parse(report[1]!)
+  const { all, us, p50, p99, curve, counts, ...faults } = JSON.parse(report[1]!)
+  const { status, connect, read, write, timeout: late } = faults
+  const told = new Set(tellable(all))
   return {
     count: all - status,
     seconds: us / 1e6,
     p50Ms: p50 / 1000,
     p99Ms: p99 / 1000,
+    latency: PERCENTILES.flatMap((percentile, index) =>
+      told.has(percentile) ? [[percentile, curve[index] / 1000] as const] : [],
+    ),
+    counts,
     errors: {
       'not 2xx': status,
       'no answer in time': late,
@@ -46,18 +54,47 @@ function scriptOf({ headers, body, pipelining }: Load): string {
 wrk.method = "POST"
 wrk.body = ${luaText(body)}
 ${fields.map(([name, value]) => `wrk.headers[${luaText(name)}] = ${luaText(value)}`).join('\n')}
+${COUNTING}
 local calls
 function init() calls = string.rep(wrk.format(), ${pipelining}) end
-function request() return calls end
+function request()
+  count(${pipelining})
+  return calls
+end
+local thread
+function setup(only) thread = only end
 function done(summary, latency)
+  local curve = {}
+  for _, percentile in ipairs({${PERCENTILES.join()}}) do
+    table.insert(curve, string.format('%d', latency:percentile(percentile)))
+  end
   local e = summary.errors
   print(string.format(
-    'report {"all":%d,"us":%d,"p50":%d,"p99":%d,"status":%d,"connect":%d,"read":%d,"write":%d,"timeout":%d}',
+    'report {"all":%d,"us":%d,"p50":%d,"p99":%d,"status":%d,"connect":%d,"read":%d,"write":%d,"timeout":%d,' ..
+    '"curve":[%s],"counts":[%s]}',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
-    e.status, e.connect, e.read, e.write, e.timeout))
+    e.status, e.connect, e.read, e.write, e.timeout,
+    table.concat(curve, ','), table.concat(thread:get('counts'), ',')))
 end
 `
 }
+
+// Calls that are sent: they are as many as are answered, less those that are open. To hear of answers would
+// cost wrk more than all the rest. Clock 0 is CLOCK_REALTIME on every system.
+const COUNTING = `
+local ffi = require('ffi')
+ffi.cdef('struct moment { long seconds; long nanoseconds; }; int clock_gettime(int, struct moment *);')
+local moment = ffi.new('struct moment')
+local start
+counts = {}
+function count(calls)
+  ffi.C.clock_gettime(0, moment)
+  local now = tonumber(moment.seconds) * 1000 + tonumber(moment.nanoseconds) / 1e6
+  start = start or now
+  local index = math.max(0, math.floor((now - start) / ${COUNTED_EVERY_MS})) + 1
+  while #counts < index do table.insert(counts, 0) end
+  counts[index] = counts[index] + calls
+end`
 
 // Lua reads \ddd as the byte with that decimal number.
 function luaText(text: string): string {

@@ -3,7 +3,8 @@
 
 import { type ProcessCost, type Round, sumErrors } from '../rounds.js'
 import { formatErrors, mergeErrors } from './errors.js'
-import type { Findings, Table } from './result.js'
+import { latencyChart, throughputChart } from './load-charts.js'
+import type { Chart, Findings, Table } from './result.js'
 import { median, sum } from './statistics.js'
 
 /** What a scenario calls its figures. */
@@ -68,11 +69,26 @@ export function comparison(
   const tables = [subjectsTable(subjects, terms)]
   if (ratios.length > 0) tables.push(ratiosTable(ratios))
   return {
+    headline: headline(subjects[0]!, terms, ratios),
     tables,
-    charts: [],
+    charts: [
+      latencyChart(terms.latency ?? `time of a ${terms.unit}`, subjects),
+      throughputChart(terms.units, subjects),
+      cpuChart(subjects, terms),
+    ],
     errors: mergeErrors(subjects.map(({ errors }) => errors)),
     data: { subjects },
   }
+}
+
+function headline(first: SubjectReport, terms: Terms, ratios: readonly Ratio[]): string {
+  const latency = terms.latency === undefined ? '' : `${terms.latency} `
+  return [
+    `${first.name} ${Math.round(first.perSecond).toLocaleString('en')} ${terms.units}/s`,
+    `${latency}p50 ${first.p50Ms.toFixed(2)} ms, p99 ${first.p99Ms.toFixed(2)} ms`,
+    `${cpuUsPerUnit(first).toFixed(1)} µs of CPU time per ${terms.unit}`,
+    ...ratios.map(({ name, value }) => `${name} = ${value.toFixed(2)}`),
+  ].join('; ')
 }
 
 export function subjectsTable(subjects: readonly SubjectReport[], terms: Terms): Table {
@@ -96,6 +112,22 @@ export function subjectsTable(subjects: readonly SubjectReport[], terms: Terms):
       formatCpu(subject),
       (subject.peakRssBytes / 1024 ** 2).toFixed(0),
     ]),
+  }
+}
+
+function cpuChart(subjects: readonly SubjectReport[], { unit }: Terms): Chart {
+  const processes = new Set(subjects.flatMap(({ cpu }) => cpu.map(({ process }) => process)))
+  const costOf = (process: string) =>
+    subjects.flatMap(({ cpu }, index) => {
+      const cost = cpu.find((it) => it.process === process)
+      return cost === undefined ? [] : [[index, cost.usPerUnit] as const]
+    })
+  return {
+    title: `CPU time per ${unit}`,
+    kind: 'bar',
+    x: { label: '', categories: subjects.map(({ name }) => name) },
+    y: { label: `µs per ${unit}` },
+    series: [...processes].map((name) => ({ name, points: costOf(name) })),
   }
 }
 

@@ -7,6 +7,10 @@ export interface Result extends Findings {
   readonly scenario: string
   /** What the figures were taken on, in one line. */
   readonly machine: string
+  /** Of Callgate's own source. */
+  readonly commit: string
+  /** What else the machine had to do before the load test began. */
+  readonly others: string
   /** The command that gives these figures again. */
   readonly command: string
   /** When the load test began, as ISO 8601. */
@@ -17,6 +21,8 @@ export interface Result extends Findings {
 export interface Findings {
   /** What was measured and how, in one line. */
   readonly title: string
+  /** The figures to take away, in one line, where they are few. */
+  readonly headline?: string
   readonly tables: readonly Table[]
   readonly charts: readonly Chart[]
   readonly targets: readonly Target[]

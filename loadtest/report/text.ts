@@ -8,9 +8,9 @@ import { formatTable } from './text-table.js'
 const WIDTH = 100
 
 export function formatResult(result: Result): string {
-  const { scenario, title, machine, tables, targets, notes, errors } = result
+  const { scenario, title, machine, commit, others, tables, targets, notes, errors } = result
   const paragraphs = [
-    [`${scenario}: ${title}`, machine],
+    [`${scenario}: ${title}`, `${machine}, ${commit}, ${others}`],
     ...tables.map((table) => [
       ...(table.title === undefined ? [] : [table.title, '']),
       ...formatTable(table.columns, table.rows),

@@ -7,6 +7,7 @@ import { Command } from 'commander'
 import { HttpClient } from '../clients/http-client.js'
 import { type UnaryCall, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger } from '../common-options.js'
+import { startProgress, tell } from '../progress.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
@@ -74,7 +75,7 @@ async function run(testbed: Testbed, options: Options): Promise<Findings> {
     const { load, kills } = await loadAndKill(system, functionName, options)
     const recorded = functionName === 'record' ? await readRecordedRuns(recordFile) : undefined
     outcomes.push(outcomeOf(functionName, load, kills, recorded))
-    console.error(`${functionName}: ${formatErrors(load.outcomes.counts)}`)
+    tell(`${functionName}: ${formatErrors(load.outcomes.counts)}`)
   }
   return {
     title:
@@ -102,6 +103,7 @@ async function loadAndKill(system: System, functionName: 'work' | 'record', opti
   const load = new UnaryLoad(client, { functionName, ms: WORK_MS, perSecond: options.rate })
   const running = load.run(AbortSignal.any([end.signal, testbed.signal]))
   const kills: Kill[] = []
+  const progress = startProgress(options.kills, functionName)
   try {
     await delay(WARMUP_MS, undefined, { signal: testbed.signal })
     while (kills.length < options.kills) {
@@ -112,9 +114,11 @@ async function loadAndKill(system: System, functionName: 'work' | 'record', opti
         kills.push({ pid: victim.pid, ms: performance.now() })
         process.kill(victim.pid, 'SIGKILL')
       }
+      progress.at(kills.length, `${functionName}: one was killed`)
       await delay(options.everyMs, undefined, { signal: testbed.signal })
     }
   } finally {
+    progress.stop()
     end.abort()
     await running
     client.close()
@@ -141,7 +145,7 @@ function outcomeOf(
     const verdict = recorded === undefined ? call.outcome : faultOf(call, kill, recorded)
     if (verdict !== undefined) {
       fault(verdict)
-      console.error(`${call.id}: ${verdict}`)
+      tell(`${call.id}: ${verdict}`)
       continue
     }
     noticedMs = Math.max(noticedMs, call.endMs - kill!.ms)
@@ -152,7 +156,7 @@ function outcomeOf(
   }
   for (const id of recorded?.twice ?? []) {
     fault('ran twice')
-    console.error(`${id}: ran twice`)
+    tell(`${id}: ran twice`)
   }
   return {
     name: functionName === 'work' ? 'idempotent' : 'not idempotent',

@@ -8,6 +8,7 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger } from '../common-options.js'
+import { withProgress } from '../progress.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
@@ -94,7 +95,7 @@ async function mix(
   const end = new AbortController()
   const loads = [long, short].map((load) => load.run(AbortSignal.any([end.signal, signal])))
   try {
-    await delay(duration * 1000, undefined, { signal })
+    await withProgress(duration * 1000, name, () => delay(duration * 1000, undefined, { signal }))
   } finally {
     end.abort()
     await Promise.all(loads)

@@ -9,6 +9,7 @@ import type { Load, LoadResult, Measurement } from '../generators/load.js'
 import { startNeighbours } from '../generators/neighbours.js'
 import { watchMemory } from '../memory-watch.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
+import { latencyChart, throughputChart } from '../report/load-charts.js'
 import type { Findings, Table } from '../report/result.js'
 import { median } from '../report/statistics.js'
 import { alternate, type Round, sumErrors } from '../rounds.js'
@@ -111,7 +112,7 @@ async function runNeighbours(testbed: Testbed, options: NeighboursOptions): Prom
       `small calls beside slow clients: ${connections} connections, ${duration} s a round, ` +
       `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
     tables: [phasesTable(reports)],
-    charts: [],
+    charts: [latencyChart('time of a call', reports), throughputChart('calls', reports)],
     targets: [],
     notes: NOTES,
     errors: mergeErrors(reports.map(({ errors }) => errors)),

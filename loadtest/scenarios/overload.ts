@@ -10,6 +10,7 @@ import { RIGHT, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
 import { type MemoryHeld, watchMemory } from '../memory-watch.js'
 import { processUsage } from '../process-usage.js'
+import { withProgress } from '../progress.js'
 import type { Findings, Target } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
 import { System } from '../system/system.js'
@@ -115,8 +116,11 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
     const end = new AbortController()
     const running = overload.run(AbortSignal.any([end.signal, testbed.signal]))
     try {
+      const overMs = options.duration * 1000
       const watched = await watchMemory([gateway], () =>
-        delay(options.duration * 1000, undefined, { signal: testbed.signal }),
+        withProgress(overMs, 'overload', () =>
+          delay(overMs, undefined, { signal: testbed.signal }),
+        ),
       )
       memory = watched.memory
     } finally {
@@ -133,6 +137,8 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
   const cpuUsOfAnswer = (calmCpuMs * 1000) / calm.outcomes.of(RIGHT)
   const answers = overload.outcomes.of(RIGHT)
   const refusals = overload.outcomes.of(REFUSED)
+  // Below 0 where answers cost less than when all was calm: that tells nothing of refusals.
+  const cpuUsOfRefusal = (cpuMs * 1000 - answers * cpuUsOfAnswer) / refusals
   const figures: Figure[] = [
     { name: 'offered', value: overload.startedPerSecond, unit: 'calls/s' },
     { name: 'answered', value: answers / options.duration, unit: 'calls/s' },
@@ -153,7 +159,7 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
     { name: 'client late, p99', value: overload.latenessUs.percentile(99) / 1000, unit: 'ms' },
     {
       name: 'gateway CPU per refusal',
-      value: (cpuMs * 1000 - answers * cpuUsOfAnswer) / refusals,
+      value: cpuUsOfRefusal > 0 ? cpuUsOfRefusal : Number.NaN,
       unit: 'µs',
       target: { comparison: 'at most', target: 50 },
     },

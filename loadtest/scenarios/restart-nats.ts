@@ -8,6 +8,7 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { RIGHT, UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger } from '../common-options.js'
+import { startProgress } from '../progress.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
@@ -72,9 +73,11 @@ async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const signal = AbortSignal.any([end.signal, testbed.signal])
   const running = Promise.all(loads.map((load) => load.run(signal)))
   const firstSuccesses = loads.map((): number[] => [])
+  const progress = startProgress(options.outages, 'before the first outage')
   try {
     await delay(WARMUP_MS, undefined, { signal })
     for (let number = 0; number < options.outages; number += 1) {
+      progress.at(number, `outage ${number + 1}`)
       await system.killNats()
       await delay(options.outageMs, undefined, { signal })
       await system.startNatsAgain()
@@ -83,6 +86,7 @@ async function run(testbed: Testbed, options: Options): Promise<Findings> {
       await delay(BETWEEN_MS, undefined, { signal })
     }
   } finally {
+    progress.stop()
     end.abort()
     await running
     client.close()

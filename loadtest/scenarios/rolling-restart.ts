@@ -8,6 +8,7 @@ import { faultsOf } from '../clients/failures.js'
 import { HttpClient } from '../clients/http-client.js'
 import { UnaryLoad } from '../clients/unary-load.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
+import { startProgress, tell } from '../progress.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
@@ -86,20 +87,24 @@ async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const signal = AbortSignal.any([end.signal, testbed.signal])
   const running = Promise.all([calls.run(signal), streams.run(signal)])
   const restarts: Restart[] = []
+  const parts = [...system.gateways, ...system.runners]
+  const progress = startProgress(parts.length, 'until all streams are open')
   try {
     // Until all are open.
     await delay(options.streamSeconds * 1000, undefined, { signal })
-    for (const part of [...system.gateways, ...system.runners]) {
+    for (const part of parts) {
+      progress.at(restarts.length, `${part.name} is restarted`)
       const fromMs = performance.now()
       await part.child.stop(drainMs + STOP_GRACE_MS)
       const drainedMs = performance.now() - fromMs
-      console.error(`${part.name}: gone after ${drainedMs.toFixed(0)} ms`)
+      tell(`${part.name}: gone after ${drainedMs.toFixed(0)} ms`)
       restarts.push({ name: part.name, drainedMs })
       await part.start()
       await system.untilReady('work', WORK_RUNNERS)
       await system.untilReady('tokens', TOKENS_RUNNERS)
     }
   } finally {
+    progress.stop()
     end.abort()
     await running
     client.close()

@@ -10,6 +10,7 @@ import { HttpClient } from '../clients/http-client.js'
 import { atPace } from '../clients/pace.js'
 import { Tally } from '../clients/tally.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
+import { tell, withProgress } from '../progress.js'
 import { Random } from '../random.js'
 import { formatErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
@@ -123,17 +124,15 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
   const watching = memory.watch(signal)
   const loading = calls.run(options.rate, signal)
   try {
-    await makeChaos(
-      {
-        system,
-        // Not that of the calls: how many there are depends on time.
-        random: new Random(options.seed + 1),
-        disturbances,
-        functionNames: kinds.map(({ functionName }) => functionName),
-        everyMs: options.chaosEveryMs,
-      },
-      signal,
-    )
+    const chaos = {
+      system,
+      // Not that of the calls: how many there are depends on time.
+      random: new Random(options.seed + 1),
+      disturbances,
+      functionNames: kinds.map(({ functionName }) => functionName),
+      everyMs: options.chaosEveryMs,
+    }
+    await withProgress(options.minutes * 60_000, 'soak', () => makeChaos(chaos, signal))
   } finally {
     clearTimeout(timer)
     end.abort()
@@ -158,7 +157,7 @@ class Faults {
   /** @param where the call's id, or what else has the fault */
   add(where: string, what: string): void {
     this.#tally.add(what)
-    if (this.#tally.total <= MOST_FAULTS_TOLD) console.error(`fault: ${where}: ${what}`)
+    if (this.#tally.total <= MOST_FAULTS_TOLD) tell(`fault: ${where}: ${what}`)
   }
 
   get counts(): Readonly<Record<string, number>> {

@@ -11,6 +11,7 @@ import {
   type LoadResult,
 } from '../../loadtest/generators/load.js'
 import { wrkGenerator } from '../../loadtest/generators/wrk.js'
+import { sum } from '../../loadtest/report/statistics.js'
 import { withTestbed } from '../../loadtest/testbed.js'
 
 const BODY = '{"message":"it\'s \\"quoted\\""}'
@@ -40,6 +41,9 @@ for (const [name, generate] of Object.entries(GENERATORS)) {
     t.ok(served - result.count >= 0 && served - result.count <= 4, `${served} ${result.count}`)
     t.ok(result.seconds >= 1, `${result.seconds} s`)
     t.ok(result.p50Ms > 0 && result.p50Ms <= result.p99Ms, `${result.p50Ms} ${result.p99Ms}`)
+    const counted = sum(result.counts)
+    t.ok(Math.abs(counted - result.count) <= 8, `${counted} ${result.count}`)
+    t.equal(new Map(result.latency).get(50), result.p50Ms)
     t.equal(errorsOf(result), 0)
   })
 

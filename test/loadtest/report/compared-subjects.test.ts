@@ -24,6 +24,8 @@ function round(calls: number, cpuMs: number, options: Partial<Round> = {}): Roun
       seconds: 2,
       p50Ms: calls / 1000,
       p99Ms: calls / 100,
+      latency: [],
+      counts: [],
       errors: { 'not 2xx': 0 },
     },
     processes: [cost('front', cpuMs), cost('back', cpuMs / 2)],
@@ -53,7 +55,7 @@ test('an even number of rounds has its median in the middle of two', (t) => {
 })
 
 test('an error in the warm-up counts too, and the table says what it was', (t) => {
-  const load = { count: 1, seconds: 2, p50Ms: 1, p99Ms: 1, errors: { 'no answer in time': 3 } }
+  const load = { ...round(1, 1).load, errors: { 'no answer in time': 3 } }
   const rounds = [round(100, 1, { isWarmup: true, load }), round(100, 1, { load })]
   const { errors, tables } = comparison([subjectReport('it', rounds)], TERMS, [])
   t.equal(errorCount(errors), 6)

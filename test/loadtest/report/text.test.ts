@@ -1,29 +1,13 @@
 import { test } from 'tap'
-import type { Result, Target } from '../../../loadtest/report/result.js'
+import type { Target } from '../../../loadtest/report/result.js'
 import { isMet } from '../../../loadtest/report/targets.js'
 import { formatResult } from '../../../loadtest/report/text.js'
-
-const RESULT: Result = {
-  scenario: 'unary',
-  title: 'small calls',
-  machine: '2 cores',
-  command: 'npm run loadtest -- unary',
-  startedAt: '2026-11-22T20:00:00.000Z',
-  tables: [
-    { columns: ['subject', 'calls/s'], rows: [['callgate', '9']] },
-    { title: 'Ratios', columns: ['ratio', 'value'], rows: [['a ÷ b', '6.25']] },
-  ],
-  charts: [],
-  targets: [{ name: 'p99', unit: 'ms', comparison: 'at most', target: 50, value: 8.123 }],
-  notes: ['A note.'],
-  errors: { 'wrong body': 2, 'not 2xx': 0 },
-  data: {},
-}
+import { RESULT } from './sample-result.js'
 
 test('a result on the terminal', (t) => {
   t.same(formatResult(RESULT).split('\n'), [
     'unary: small calls',
-    '2 cores',
+    '2 cores, commit a128e81, CPU in use before: 3%',
     '',
     '| subject  | calls/s |',
     '| -------- | ------- |',

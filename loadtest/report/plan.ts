@@ -1,0 +1,59 @@
+// The scenarios of a report and their options: one line each, in the order of the report. Without options a
+// scenario has its own defaults, which are those of a report where that takes minutes and not hours.
+
+export interface Planned {
+  readonly scenario: string
+  readonly options: readonly string[]
+  /** Instead, to see in seconds whether all of it works; no figures to keep. */
+  readonly quick: readonly string[]
+  readonly hasRounds?: boolean
+}
+
+export const PLAN: readonly Planned[] = [
+  line('unary', '', '--duration 2', { hasRounds: true }),
+  line('unary', '--generator wrk', '--generator wrk --duration 2', { hasRounds: true }),
+  line('bodies', '', '--gib 0.1', { hasRounds: true }),
+  line('sse', '', '--streams 100', { hasRounds: true }),
+  line('ws', '', '--sockets 100', { hasRounds: true }),
+  line('neighbours', '', '--duration 2 --stall-seconds 1', { hasRounds: true }),
+  line('long-short', '', '--duration 5'),
+  line('overload', '', '--duration 3'),
+  line('kill-runners', '', '--rate 200 --kills 2'),
+  line('restart-nats', '', '--rate 100 --outages 1 --outage-ms 1000'),
+  line('rolling-restart', '', '--rate 100 --streams 10 --stream-seconds 2'),
+  line('soak', '', '--minutes 0.25 --rate 20 --chaos-every-ms 2000'),
+]
+
+const QUICK_ROUNDS = 1
+
+export interface Choice {
+  /** All if absent. */
+  readonly scenarios?: readonly string[]
+  /** Of those that have rounds; their own defaults if absent. */
+  readonly rounds?: number
+  readonly quick?: boolean
+}
+
+/** The arguments of each load test of a report. */
+export function plannedArgs({ scenarios, rounds, quick }: Choice): string[][] {
+  const chosen = PLAN.filter(({ scenario }) => scenarios?.includes(scenario) ?? true)
+  return chosen.map((planned) => {
+    const wanted = rounds ?? (quick ? QUICK_ROUNDS : undefined)
+    const hasThem = planned.hasRounds && wanted !== undefined
+    return [
+      planned.scenario,
+      ...(quick ? planned.quick : planned.options),
+      ...(hasThem ? ['--rounds', String(wanted)] : []),
+    ]
+  })
+}
+
+function line(
+  scenario: string,
+  options: string,
+  quick: string,
+  others: { readonly hasRounds?: boolean } = {},
+): Planned {
+  const split = (text: string) => text.split(' ').filter((word) => word !== '')
+  return { scenario, options: split(options), quick: split(quick), ...others }
+}
