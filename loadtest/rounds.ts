@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LoadResult, Measurement } from './generators/load.js'
 import { type ProcessUsage, processUsage } from './process-usage.js'
 import { mergeErrors } from './report/errors.js'
-import type { Subject } from './subjects.js'
+import type { Subject } from './subjects/subject.js'
 import type { Testbed } from './testbed.js'
 
 export interface Round<M extends Measurement = LoadResult> {

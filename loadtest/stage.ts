@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { issueAccessToken } from './access-token.js'
 import type { CommonOptions } from './common-options.js'
-import type { StartSubject, Subject } from './subjects.js'
+import type { StartSubject, Subject } from './subjects/subject.js'
 import type { Testbed } from './testbed.js'
 
 export interface Stage {

@@ -11,7 +11,7 @@ import { positiveInteger } from '../common-options.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
-import { startQueueGroup } from '../subjects.js'
+import { startQueueGroup } from '../subjects/over-nats.js'
 import { System } from '../system/system.js'
 import type { Testbed } from '../testbed.js'
 

@@ -18,14 +18,10 @@ import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import {
-  type StartSubject,
-  type Subject,
-  startCallgate,
-  startFastifyNats,
-  startNodeHttp,
-  startUwsHello,
-} from '../subjects.js'
+import { startNodeHttp, startUwsHello } from '../subjects/alone.js'
+import { startCallgate } from '../subjects/callgate.js'
+import { startFastifyNats } from '../subjects/over-nats.js'
+import type { StartSubject, Subject } from '../subjects/subject.js'
 import type { Testbed } from '../testbed.js'
 
 const BODY = '{"message":"hello","n":1}'
