@@ -1,4 +1,5 @@
 import { program } from 'commander'
+import { installPeersCommand } from './install-peers.js'
 import { bodiesCommand } from './scenarios/bodies.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
 import { longShortCommand } from './scenarios/long-short.js'
@@ -34,6 +35,7 @@ const breaking = [
 for (const scenario of [...measuring, ...breaking]) {
   program.addCommand(scenario(interruption.signal))
 }
+program.addCommand(installPeersCommand(interruption.signal))
 
 try {
   await program.parseAsync()

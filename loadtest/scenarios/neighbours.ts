@@ -63,7 +63,7 @@ export function neighboursCommand(signal: AbortSignal): Command {
 }
 
 async function runNeighbours(testbed: Testbed, options: NeighboursOptions): Promise<Findings> {
-  const { connections, duration, stallSeconds, rounds, only } = options
+  const { connections, duration, stallSeconds, rounds, only = PHASES } = options
   const stage = await setStage(
     testbed,
     { callgate: startCallgate },

@@ -14,7 +14,7 @@ export const startNodeHttp: StartSubject = (testbed) => startAlone(testbed, 'nod
 
 export const startNodeSse: StartSubject = (testbed) => startAlone(testbed, 'node-sse')
 
-async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
+export async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
   const server = await testbed.startServer(name, peerCommand(name))
   const { url } = await server.line('listening', testbed.signal)
   return { name, origin: String(url), processes: [{ name, pid: server.pid }] }

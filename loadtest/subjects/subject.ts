@@ -9,6 +9,17 @@ export interface Subject {
   readonly origin: string
   /** The processes whose use of CPU time and memory is its cost. */
   readonly processes: readonly SubjectProcess[]
+  /** Where it cannot be asked what the others are asked. */
+  readonly ownCall?: OwnCall
+}
+
+/** A call in a protocol that a subject insists on. */
+export interface OwnCall {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** What the right answer holds. */
+  readonly answerPart: string
 }
 
 export interface SubjectProcess {
