@@ -48,8 +48,9 @@ async function installPeer(name: string, from: 'npm' | 'PyPI', signal: AbortSign
     await run(['npm', 'ci', ...quiet, '--prefix', directory], signal)
   } else {
     await run(['python3', '-m', 'venv', directory], signal)
-    const pip = [join(directory, 'bin', 'python'), '-m', 'pip', 'install', '--quiet']
-    await run([...pip, '--disable-pip-version-check', '--requirement', lock], signal)
+    // The file names all of them, so there is nothing to resolve.
+    const options = ['--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', lock]
+    await run([join(directory, 'bin', 'python'), '-m', 'pip', 'install', ...options], signal)
   }
   // Last, because it says that all is there.
   await copyFile(lock, stampFile(name, PEER_FOLDERS))

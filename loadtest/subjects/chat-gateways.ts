@@ -23,8 +23,8 @@ export const startPortkey =
     )
     const [node, loopbackOnly] = peerCommand('loopback-only')
     const gateway = await testbed.startServer('portkey', [
-      ...[node!, '--import', loopbackOnly!, join(directory, 'build', 'start-server.js')],
-      ...[`--port=${port}`, '--headless'],
+      ...['env', 'NODE_ENV=production', node!, '--import', loopbackOnly!],
+      ...[join(directory, 'build', 'start-server.js'), `--port=${port}`],
     ])
     return {
       name: 'portkey',
