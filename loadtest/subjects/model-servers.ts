@@ -25,6 +25,8 @@ export const startRayServe: StartSubject = async (testbed) => {
     // Its address is 127.0.0.1 then, as it is where Ray does not join machines.
     'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0',
     'RAY_USAGE_STATS_ENABLED=0',
+    // Else its workers are nicer than the generator on the same cores, which then leaves them little.
+    'RAY_worker_niceness=0',
   ]
   const command = ['env', ...environment, ...pythonServer('ray-serve'), String(port), directory]
   const { pid } = await testbed.startServer('ray-serve', command)

@@ -6,27 +6,21 @@ import signal
 import sys
 
 import ray
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, StreamingResponse
 from ray import serve
+from starlette.requests import Request
+from starlette.responses import JSONResponse, StreamingResponse
 
 # What Ray takes at the least; no call of ours puts anything there.
 OBJECT_STORE_BYTES = 80 * 1024**2
 
-app = FastAPI()
-
-
 # More at once than the default of 5, as is advised for async methods.
 @serve.deployment(max_ongoing_requests=1000)
-@serve.ingress(app)
 class Peer:
-    @app.post("/echo")
-    async def echo(self, request: Request):
-        return JSONResponse(await request.json())
-
-    @app.post("/tokens")
-    async def tokens(self, request: Request):
-        return StreamingResponse(events(await request.json()), media_type="text/event-stream")
+    async def __call__(self, request: Request):
+        body = await request.json()
+        if request.url.path == "/tokens":
+            return StreamingResponse(events(body), media_type="text/event-stream")
+        return JSONResponse(body)
 
 
 async def events(request):
