@@ -4,7 +4,8 @@ import { type Command, InvalidArgumentError } from 'commander'
 
 export interface CommonOptions {
   readonly rounds: number
-  readonly only: readonly string[]
+  /** All that are there if absent. */
+  readonly only?: readonly string[]
   readonly logLevel?: string
   readonly json?: string
   readonly cpuProf?: string
@@ -24,7 +25,7 @@ export function addCommonOptions(
   }
   return command
     .option('--rounds <n>', 'measured rounds of each subject', positiveInteger, defaultRounds)
-    .option('--only <subjects>', `of ${subjects.join(', ')}`, chosen, [...subjects])
+    .option('--only <subjects>', `of ${subjects.join(', ')}; all by default`, chosen)
     .option('--log-level <level>', "of Callgate's gateway and runner")
     .option('--json <file>', 'write all numbers into this file')
     .option('--cpu-prof <directory>', "write CPU profiles of Callgate's gateway and runner")

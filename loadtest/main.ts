@@ -1,4 +1,5 @@
 import { program } from 'commander'
+import { installPeersCommand } from './install-peers.js'
 import { renderCommand, reportCommand } from './report/report-command.js'
 import { bodiesCommand } from './scenarios/bodies.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
@@ -36,6 +37,7 @@ for (const scenario of [...measuring, ...breaking]) {
   program.addCommand(scenario(interruption.signal))
 }
 program.addCommand(reportCommand(interruption.signal)).addCommand(renderCommand())
+program.addCommand(installPeersCommand(interruption.signal))
 
 try {
   await program.parseAsync()

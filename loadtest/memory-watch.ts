@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { processFamily } from './process-usage.js'
-import type { SubjectProcess } from './subjects.js'
+import type { SubjectProcess } from './subjects/subject.js'
 
 const SAMPLE_MS = 100
 

@@ -7,7 +7,7 @@ import type { LoadResult, Measurement } from './generators/load.js'
 import { type ProcessUsage, processUsage } from './process-usage.js'
 import { startProgress, tell } from './progress.js'
 import { mergeErrors } from './report/errors.js'
-import type { Subject } from './subjects.js'
+import type { Subject } from './subjects/subject.js'
 import type { Testbed } from './testbed.js'
 
 export interface Round<M extends Measurement = LoadResult> {
@@ -34,8 +34,8 @@ export interface Plan<S extends Subject, M extends Measurement> {
   readonly generate: (subject: S, isWarmup: boolean) => Promise<M>
 }
 
-// Callgate starts in half a second; a busy machine multiplies that.
-const FIRST_ANSWER_TIMEOUT_MS = 30_000
+// Callgate starts in half a second, LiteLLM in ten; a busy machine multiplies that.
+const FIRST_ANSWER_TIMEOUT_MS = 120_000
 const RETRY_MS = 100
 const RATE_DIGITS = { maximumSignificantDigits: 3 }
 

@@ -9,6 +9,8 @@ export interface Load {
   readonly headers: Readonly<Record<string, string>>
   /** Sent with POST; the right answer is 2xx and the same bytes. */
   readonly body: string
+  /** If the right answer is not the same bytes: what it holds. */
+  readonly answerPart?: string | undefined
   readonly connections: number
   /** Calls that a connection sends before it waits for the first answer. */
   readonly pipelining: number

@@ -161,6 +161,8 @@ export function ratiosBetween(
 }
 
 function formatCpu(subject: SubjectReport): string {
+  // What was spent on nothing is no cost of one.
+  if (subject.perSecond === 0) return '-'
   const total = cpuUsPerUnit(subject).toFixed(1)
   if (subject.cpu.length === 1) return total
   const parts = subject.cpu.map((cost) => `${cost.process} ${cost.usPerUnit.toFixed(1)}`)

@@ -18,13 +18,10 @@ import { median } from '../report/statistics.js'
 import { alternate, type Round, sumErrors } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import {
-  type StartSubject,
-  type Subject,
-  startCallgate,
-  startNatsPipe,
-  startUwsUpload,
-} from '../subjects.js'
+import { startUwsUpload } from '../subjects/alone.js'
+import { startCallgate } from '../subjects/callgate.js'
+import { startNatsPipe } from '../subjects/over-nats.js'
+import type { StartSubject, Subject } from '../subjects/subject.js'
 import type { Testbed } from '../testbed.js'
 
 const SUBJECTS: Readonly<Record<string, StartSubject>> = {

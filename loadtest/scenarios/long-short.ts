@@ -12,7 +12,7 @@ import { withProgress } from '../progress.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
 import type { Findings } from '../report/result.js'
 import { runScenario } from '../run-scenario.js'
-import { startQueueGroup } from '../subjects.js'
+import { startQueueGroup } from '../subjects/over-nats.js'
 import { System } from '../system/system.js'
 import type { Testbed } from '../testbed.js'
 

@@ -15,7 +15,8 @@ import { median } from '../report/statistics.js'
 import { alternate, type Round, sumErrors } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import { type Subject, startCallgate } from '../subjects.js'
+import { startCallgate } from '../subjects/callgate.js'
+import type { Subject } from '../subjects/subject.js'
 import type { Testbed } from '../testbed.js'
 
 const BODY = '{"message":"hello","n":1}'
@@ -63,7 +64,7 @@ export function neighboursCommand(signal: AbortSignal): Command {
 }
 
 async function runNeighbours(testbed: Testbed, options: NeighboursOptions): Promise<Findings> {
-  const { connections, duration, stallSeconds, rounds, only } = options
+  const { connections, duration, stallSeconds, rounds, only = PHASES } = options
   const stage = await setStage(
     testbed,
     { callgate: startCallgate },

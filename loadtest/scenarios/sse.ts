@@ -11,12 +11,21 @@ import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import { type StartSubject, type Subject, startCallgate, startNodeSse } from '../subjects.js'
+import { startNodeSse } from '../subjects/alone.js'
+import { startCallgate } from '../subjects/callgate.js'
+import { startLitserve, startRayServe } from '../subjects/model-servers.js'
+import { startHaproxy, startNginx, startWorkerd } from '../subjects/proxies.js'
+import type { StartSubject, Subject } from '../subjects/subject.js'
 import type { Testbed } from '../testbed.js'
 
 const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   callgate: startCallgate,
   'node-sse': startNodeSse,
+  haproxy: startHaproxy('node-sse'),
+  nginx: startNginx('node-sse'),
+  workerd: startWorkerd('node-sse'),
+  litserve: startLitserve('tokens'),
+  'ray-serve': startRayServe,
 }
 
 const TERMS = {

@@ -18,14 +18,13 @@ import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import {
-  type StartSubject,
-  type Subject,
-  startCallgate,
-  startFastifyNats,
-  startNodeHttp,
-  startUwsHello,
-} from '../subjects.js'
+import { startNodeHttp, startUwsHello } from '../subjects/alone.js'
+import { startCallgate } from '../subjects/callgate.js'
+import { startLitellm, startPortkey } from '../subjects/chat-gateways.js'
+import { startLitserve, startRayServe } from '../subjects/model-servers.js'
+import { startFastifyNats } from '../subjects/over-nats.js'
+import { startHaproxy, startNginx, startWorkerd } from '../subjects/proxies.js'
+import type { StartSubject, Subject } from '../subjects/subject.js'
 import type { Testbed } from '../testbed.js'
 
 const BODY = '{"message":"hello","n":1}'
@@ -37,6 +36,13 @@ const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   'uws-hello': startUwsHello,
   'node-http': startNodeHttp,
   'fastify-nats': startFastifyNats,
+  haproxy: startHaproxy('node-http'),
+  nginx: startNginx('node-http'),
+  workerd: startWorkerd('node-http'),
+  portkey: startPortkey(BODY),
+  litellm: startLitellm(BODY),
+  litserve: startLitserve('echo'),
+  'ray-serve': startRayServe,
 }
 
 const GENERATORS = { autocannon: autocannonGenerator, wrk: wrkGenerator }
@@ -49,6 +55,8 @@ interface UnaryOptions extends CommonOptions {
   readonly pipelining: number
   readonly generator: keyof typeof GENERATORS
 }
+
+type Call = Pick<Load, 'headers' | 'body' | 'answerPart'> & { readonly path: string }
 
 /** @param signal ends the load test early */
 export function unaryCommand(signal: AbortSignal): Command {
@@ -75,8 +83,9 @@ async function runUnary(testbed: Testbed, options: UnaryOptions): Promise<Findin
   const { subjects, authorization } = await setStage(testbed, SUBJECTS, ['echo'], options)
   const headers = { 'content-type': 'application/json', authorization }
   const loadOn = (subject: Subject, seconds: number): Load => {
-    const url = new URL(PATH, subject.origin).href
-    return { url, headers, body: BODY, connections, pipelining, seconds }
+    const { path, ...call } = callOf(subject, headers)
+    const url = new URL(path, subject.origin).href
+    return { url, ...call, connections, pipelining, seconds }
   }
   const results = await alternate(testbed, subjects, {
     rounds,
@@ -96,16 +105,23 @@ async function runUnary(testbed: Testbed, options: UnaryOptions): Promise<Findin
   }
 }
 
+function callOf(subject: Subject, headers: Record<string, string>): Call {
+  return subject.ownCall ?? { path: PATH, headers, body: BODY }
+}
+
 async function checkAnswer(subject: Subject, headers: Record<string, string>): Promise<void> {
-  const response = await fetch(new URL(PATH, subject.origin), {
+  const call = callOf(subject, headers)
+  const response = await fetch(new URL(call.path, subject.origin), {
     method: 'POST',
-    headers: { ...headers, connection: 'close' },
-    body: BODY,
+    headers: { ...call.headers, connection: 'close' },
+    body: call.body,
     signal: AbortSignal.timeout(5_000),
   })
   const body = await response.text()
-  if (response.ok && body === BODY) return
-  throw new Error(`${subject.name} answered ${response.status} and not the body: ${body}`)
+  const { answerPart } = call
+  const isRight = answerPart === undefined ? body === call.body : body.includes(answerPart)
+  if (response.ok && isRight) return
+  throw new Error(`${subject.name} answered ${response.status} and something else: ${body}`)
 }
 
 function titleOf(options: UnaryOptions): string {

@@ -13,7 +13,9 @@ import type { Findings } from '../report/result.js'
 import { alternate } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import { type StartSubject, type Subject, startCallgate, startUwsEcho } from '../subjects.js'
+import { startUwsEcho } from '../subjects/alone.js'
+import { startCallgate } from '../subjects/callgate.js'
+import type { StartSubject, Subject } from '../subjects/subject.js'
 import type { Testbed } from '../testbed.js'
 
 const SUBJECTS: Readonly<Record<string, StartSubject>> = {

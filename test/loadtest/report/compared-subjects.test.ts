@@ -63,6 +63,13 @@ test('an error in the warm-up counts too, and the table says what it was', (t) =
   t.end()
 })
 
+test('a subject that has answered nothing has no CPU time per call', (t) => {
+  const load = { count: 0, seconds: 2, p50Ms: 0, p99Ms: 0, errors: { 'no answer in time': 3 } }
+  const { tables } = comparison([subjectReport('it', [round(100, 1, { load })])], TERMS, [])
+  t.equal(tables[0]!.rows[0]![5], '-')
+  t.end()
+})
+
 test('a scenario names its own figures', (t) => {
   const terms = { unit: 'token', units: 'tokens', latency: 'first token', errors: 'missing' }
   const { tables } = comparison([subjectReport('it', [round(10_000, 100)])], terms, [])

@@ -1,0 +1,3 @@
+export default {
+  fetch: (request, { upstream }) => upstream.fetch(request),
+}
