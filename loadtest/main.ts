@@ -1,5 +1,6 @@
 import { program } from 'commander'
 import { bodiesCommand } from './scenarios/bodies.js'
+import { coldpathCommand } from './scenarios/coldpath.js'
 import { idleCommand } from './scenarios/idle.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
 import { longShortCommand } from './scenarios/long-short.js'
@@ -24,7 +25,7 @@ program.name('loadtest')
 const measuring = [
   ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
   ...[neighboursCommand, longShortCommand],
-  ...[idleCommand],
+  ...[idleCommand, coldpathCommand],
 ]
 const breaking = [
   overloadCommand,
