@@ -8,6 +8,7 @@ import { neighboursCommand } from './scenarios/neighbours.js'
 import { overloadCommand } from './scenarios/overload.js'
 import { restartNatsCommand } from './scenarios/restart-nats.js'
 import { rollingRestartCommand } from './scenarios/rolling-restart.js'
+import { routesCommand } from './scenarios/routes.js'
 import { soakCommand } from './scenarios/soak.js'
 import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
@@ -25,7 +26,7 @@ program.name('loadtest')
 const measuring = [
   ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
   ...[neighboursCommand, longShortCommand],
-  ...[idleCommand, coldpathCommand],
+  ...[idleCommand, routesCommand, coldpathCommand],
 ]
 const breaking = [
   overloadCommand,
