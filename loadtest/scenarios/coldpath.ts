@@ -10,13 +10,12 @@ import { ALGORITHM, issueAccessToken } from '../access-token.js'
 import { firstAnswerMs, type Question } from '../clients/first-answer.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
 import { freePort } from '../free-port.js'
-import { machineLine } from '../machine.js'
-import type { Result } from '../report/result.js'
-import { median } from '../report.js'
-import { tellResult } from '../result-text.js'
+import type { Findings } from '../report/result.js'
+import { median } from '../report/statistics.js'
+import { runScenario } from '../run-scenario.js'
 import { Part } from '../system/part.js'
 import { callgate, programOf } from '../system/system.js'
-import { REPOSITORY, type Testbed, withTestbed } from '../testbed.js'
+import { REPOSITORY, type Testbed } from '../testbed.js'
 
 const GATEWAY_TARGET_MS = 400
 const FUNCTION_TARGET_MS = 500
@@ -51,9 +50,9 @@ export function coldpathCommand(signal: AbortSignal): Command {
     .option('--pause-seconds <n>', 'before each new file of callgate dev', positiveNumber, 3)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const starts = await withTestbed(signal, (testbed) => run(testbed, options))
-      await tellResult(resultOf(starts, options, machine), options.json)
+      await runScenario(signal, 'coldpath', options, async (testbed) =>
+        findingsOf(await run(testbed, options), options),
+      )
     })
 }
 
@@ -205,16 +204,9 @@ async function repeated(
   return values
 }
 
-function resultOf(
-  starts: readonly Starts[],
-  { starts: count, pauseSeconds }: Options,
-  machine: string,
-): Result {
+function findingsOf(starts: readonly Starts[], { starts: count }: Options): Findings {
   return {
-    scenario: 'coldpath',
-    title: `coldpath: ${count} starts of each`,
-    machine,
-    command: `npm run loadtest -- coldpath --starts ${count} --pause-seconds ${pauseSeconds}`,
+    title: `${count} starts of each`,
     tables: [
       {
         columns: ['start', 'p50 ms', 'min ms', 'max ms'],
@@ -250,9 +242,9 @@ function resultOf(
           ],
     ),
     notes: [
-      'Each is a process of its own, asked every 5 ms until it answers; the files of programs are in the',
-      'cache of the operating system. A start takes one core for most of its time: others at work on the',
-      'machine make it longer, and the first three lines as well.',
+      'Each is a process of its own, asked every 5 ms until it answers; the files of programs are in the ' +
+        'cache of the operating system. A start takes one core for most of its time: others at work on the ' +
+        'machine make it longer, and the first three lines as well.',
     ],
     // Whatever goes wrong ends the load test.
     errors: {},

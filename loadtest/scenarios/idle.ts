@@ -6,15 +6,15 @@ import { Command } from 'commander'
 import { QuietSockets } from '../clients/quiet-sockets.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
 import { lineThrough } from '../least-squares.js'
-import { machineLine } from '../machine.js'
 import { heldBytes } from '../memory-watch.js'
 import { mostSockets } from '../open-files.js'
 import { processFamily, processUsage } from '../process-usage.js'
-import type { Chart, Result, Table } from '../report/result.js'
-import { tellResult } from '../result-text.js'
+import { mergeErrors } from '../report/errors.js'
+import type { Chart, Findings, Table } from '../report/result.js'
+import { runScenario } from '../run-scenario.js'
 import { startUwsEcho } from '../subjects.js'
 import { System } from '../system/system.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 const PATH = '/chat'
 const PEER = 'uws-echo'
@@ -67,13 +67,11 @@ export function idleCommand(signal: AbortSignal): Command {
     .option('--quiet-seconds <n>', 'how long nothing happens', positiveNumber, 130)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const result = await withTestbed(signal, (testbed) => run(testbed, options, machine))
-      await tellResult(result, options.json)
+      await runScenario(signal, 'idle', options, (testbed) => run(testbed, options))
     })
 }
 
-async function run(testbed: Testbed, options: Options, machine: string): Promise<Result> {
+async function run(testbed: Testbed, options: Options): Promise<Findings> {
   const sockets = Math.min(options.sockets, await mostSockets())
   const system = await System.start(testbed, {
     gateways: 1,
@@ -95,10 +93,7 @@ async function run(testbed: Testbed, options: Options, machine: string): Promise
   const figures = [...callgate.parts, ...uws.parts]
   const gateway = callgate.parts.find(({ name }) => name === GATEWAY)!
   return {
-    scenario: 'idle',
-    title: `idle: ${sockets} WebSockets, nothing said for ${options.quietSeconds} s`,
-    machine,
-    command: `npm run loadtest -- idle --sockets ${sockets} --settle-seconds ${options.settleSeconds} --quiet-seconds ${options.quietSeconds}`,
+    title: `${sockets} WebSockets, nothing said for ${options.quietSeconds} s`,
     tables: [tableOf(figures, sockets, options.quietSeconds)],
     charts: [chartOf(figures)],
     targets: [
@@ -115,10 +110,10 @@ async function run(testbed: Testbed, options: Options, machine: string): Promise
         ? [`A process may have no more sockets here than ${sockets} (ulimit -Hn).`]
         : []),
       `Afterwards ${callgate.answered} sockets answered through Callgate and ${uws.answered} of the peer.`,
-      'Memory is resident memory; per connection by least squares over what was held with more and more',
-      'of them open. A ping goes to each connection about every two minutes, from both subjects.',
+      'Memory is resident memory; per connection by least squares over what was held with more and more ' +
+        'of them open. A ping goes to each connection about every two minutes, from both subjects.',
     ],
-    errors: merged(callgate.errors, uws.errors),
+    errors: mergeErrors([callgate.errors, uws.errors]),
     data: { callgate, [PEER]: uws },
   }
 }
@@ -217,12 +212,4 @@ function chartOf(figures: readonly PartFigures[]): Chart {
 
 function mib(bytes: number): number {
   return bytes / 1024 ** 2
-}
-
-function merged(...errors: Readonly<Record<string, number>>[]): Record<string, number> {
-  const all: Record<string, number> = {}
-  for (const counts of errors) {
-    for (const [how, count] of Object.entries(counts)) all[how] = (all[how] ?? 0) + count
-  }
-  return all
 }

@@ -10,12 +10,10 @@ import { firstAnswerMs } from '../clients/first-answer.js'
 import { HttpClient } from '../clients/http-client.js'
 import { positiveInteger, positiveNumber } from '../common-options.js'
 import { freePort } from '../free-port.js'
-import { machineLine } from '../machine.js'
 import { heldBytes } from '../memory-watch.js'
 import { processUsage } from '../process-usage.js'
-import type { Result } from '../report/result.js'
-import { median } from '../report.js'
-import { tellResult } from '../result-text.js'
+import type { Findings } from '../report/result.js'
+import { median } from '../report/statistics.js'
 import {
   calledPaths,
   forbiddenPaths,
@@ -23,9 +21,10 @@ import {
   unknownPaths,
   writeFunctions,
 } from '../routes-to-call.js'
+import { runScenario } from '../run-scenario.js'
 import { Part } from '../system/part.js'
 import { callgate } from '../system/system.js'
-import { type Testbed, withTestbed } from '../testbed.js'
+import type { Testbed } from '../testbed.js'
 
 /** The one that is called, and one that nobody may call. */
 const FEW_FUNCTIONS = 2
@@ -97,9 +96,9 @@ export function routesCommand(signal: AbortSignal): Command {
     .option('--settle-seconds <n>', 'before a look at the memory', positiveNumber, 3)
     .option('--json <file>', 'write all numbers into this file')
     .action(async (options: Options) => {
-      const machine = machineLine()
-      const measured = await withTestbed(signal, (testbed) => run(testbed, options))
-      await tellResult(resultOf(measured, options, machine), options.json)
+      await runScenario(signal, 'routes', options, async (testbed) =>
+        findingsOf(await run(testbed, options), options),
+      )
     })
 }
 
@@ -201,7 +200,7 @@ async function cpuUsPerCall(
   return ((after.cpuMs - before.cpuMs) * 1000) / result.calls
 }
 
-function resultOf({ starts, kinds, errors }: Measured, options: Options, machine: string): Result {
+function findingsOf({ starts, kinds, errors }: Measured, options: Options): Findings {
   const [few, many] = [FEW_FUNCTIONS, options.functions].map((count) => count * ROUTES_OF_FUNCTION)
   const costs = kinds.map(({ kind, cpuUsPerCall: rounds }) => ({
     kind,
@@ -210,12 +209,7 @@ function resultOf({ starts, kinds, errors }: Measured, options: Options, machine
     ratio: median(rounds.map(([cost, other]) => other / cost)),
   }))
   return {
-    scenario: 'routes',
-    title: `routes: ${few} routes of ${FEW_FUNCTIONS} functions, and ${many} of ${options.functions}`,
-    machine,
-    command:
-      `npm run loadtest -- routes --functions ${options.functions} --rounds ${options.rounds} ` +
-      `--seconds ${options.seconds} --starts ${options.starts}`,
+    title: `${few} routes of ${FEW_FUNCTIONS} functions, and ${many} of ${options.functions}`,
     tables: [
       {
         title: 'CPU µs of the gateway per call',
@@ -261,8 +255,8 @@ function resultOf({ starts, kinds, errors }: Measured, options: Options, machine
       value: ratio,
     })),
     notes: [
-      'The ratio is the median of the ratios of the rounds. One function has a runner; those that nobody',
-      'may call are found, and refused for the scope that the token lacks.',
+      'The ratio is the median of the ratios of the rounds. One function has a runner; those that nobody ' +
+        'may call are found, and refused for the scope that the token lacks.',
     ],
     errors,
     data: { starts, kinds },
