@@ -11,23 +11,38 @@ export interface RouteChanges {
   readonly conflicts: readonly { readonly route: string; readonly owner: string }[]
 }
 
-/** @param before the function's manifest so far, or null */
+/** Who has a route, by what it matches: made once for many functions. */
+export type RouteOwners = ReadonlyMap<string, readonly string[]>
+
+export function routeOwners(manifests: readonly Manifest[]): RouteOwners {
+  const owners = new Map<string, string[]>()
+  for (const manifest of manifests) {
+    for (const shape of shapesOf(manifest).keys()) {
+      const names = owners.get(shape)
+      if (names === undefined) owners.set(shape, [manifest.name])
+      else names.push(manifest.name)
+    }
+  }
+  return owners
+}
+
+/**
+ * @param before the function's manifest so far, or null
+ * @param owners of all functions; its own routes are no conflict
+ */
 export function routeChanges(
   before: Manifest | null,
   after: Manifest | null,
-  others: readonly Manifest[],
+  owners: RouteOwners,
 ): RouteChanges {
   const old = shapesOf(before)
   const now = shapesOf(after)
-  const owners = new Map<string, string>()
-  for (const other of others)
-    for (const shape of shapesOf(other).keys()) owners.set(shape, other.name)
   return {
     added: [...now].filter(([shape]) => !old.has(shape)).map(([, route]) => route),
     removed: [...old].filter(([shape]) => !now.has(shape)).map(([, route]) => route),
     kept: [...now].filter(([shape]) => old.has(shape)).map(([, route]) => route),
     conflicts: [...now].flatMap(([shape, route]) => {
-      const owner = owners.get(shape)
+      const owner = owners.get(shape)?.findLast((name) => name !== after?.name)
       return owner === undefined ? [] : [{ route, owner }]
     }),
   }

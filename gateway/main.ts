@@ -77,9 +77,10 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     )
     closers.push(() => admin.close())
     // The first calls find the runners that there are, rather than a queue.
-    await dispatcher.rollCall
-    isAcquainted = true
-    const front = { ...config, functions, authenticator, dispatcher, log }
+    const opensAfter = dispatcher.rollCall.then(() => {
+      isAcquainted = true
+    })
+    const front = { ...config, functions, authenticator, dispatcher, log, opensAfter }
     const server = await servePublic(uws, front)
     closers.push(() => server.close())
 

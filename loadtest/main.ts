@@ -2,12 +2,15 @@ import { program } from 'commander'
 import { installPeersCommand } from './install-peers.js'
 import { renderCommand, reportCommand } from './report/report-command.js'
 import { bodiesCommand } from './scenarios/bodies.js'
+import { coldpathCommand } from './scenarios/coldpath.js'
+import { idleCommand } from './scenarios/idle.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
 import { longShortCommand } from './scenarios/long-short.js'
 import { neighboursCommand } from './scenarios/neighbours.js'
 import { overloadCommand } from './scenarios/overload.js'
 import { restartNatsCommand } from './scenarios/restart-nats.js'
 import { rollingRestartCommand } from './scenarios/rolling-restart.js'
+import { routesCommand } from './scenarios/routes.js'
 import { soakCommand } from './scenarios/soak.js'
 import { sseCommand } from './scenarios/sse.js'
 import { unaryCommand } from './scenarios/unary.js'
@@ -25,6 +28,7 @@ program.name('loadtest')
 const measuring = [
   ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
   ...[neighboursCommand, longShortCommand],
+  ...[idleCommand, routesCommand, coldpathCommand],
 ]
 const breaking = [
   overloadCommand,

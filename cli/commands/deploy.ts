@@ -6,7 +6,7 @@ import { withWeight } from '../../shared/deployment.js'
 import { DEFAULT_VERSION, type Manifest, ManifestError } from '../../shared/manifest.js'
 import type { Registry } from '../../shared/registry.js'
 import { UserFailure } from '../failure.js'
-import { printChanges, routeChanges } from '../route-changes.js'
+import { printChanges, routeChanges, routeOwners } from '../route-changes.js'
 import { addSettings } from '../settings-options.js'
 import { checkedVersion, percent, printTraffic } from '../traffic-text.js'
 
@@ -70,15 +70,13 @@ async function deploy(
   { version, weight }: Release,
 ): Promise<void> {
   const registered = await registry.list()
+  const deployed = new Set(manifests.map(({ name }) => name))
   const leading = [...registered.values()].map(({ manifest }) => manifest)
+  const owners = routeOwners([...leading.filter(({ name }) => !deployed.has(name)), ...manifests])
   const plans = manifests.map((manifest) => {
     const before = registered.get(manifest.name) ?? null
     const leads = before === null || (before.versions.size === 1 && before.versions.has(version))
-    const others = [
-      ...leading.filter(({ name }) => !manifests.some((own) => own.name === name)),
-      ...manifests,
-    ].filter(({ name }) => name !== manifest.name)
-    return { manifest, leads, changes: routeChanges(before?.manifest ?? null, manifest, others) }
+    return { manifest, leads, changes: routeChanges(before?.manifest ?? null, manifest, owners) }
   })
   const conflicts = plans.flatMap(({ manifest, changes }) =>
     changes.conflicts.map(({ route, owner }) => `${route} of ${manifest.name} belongs to ${owner}`),

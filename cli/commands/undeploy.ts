@@ -33,7 +33,7 @@ async function undeploy(registry: Registry, names: readonly string[]): Promise<v
   }
   for (const [name, manifest] of found) {
     await registry.delete(name)
-    printChanges(name, routeChanges(manifest === 'unreadable' ? null : manifest, null, []))
+    printChanges(name, routeChanges(manifest === 'unreadable' ? null : manifest, null, new Map()))
   }
 }
 

@@ -102,6 +102,8 @@ export class Fleet {
       const leftMs = quietMs - performance.now()
       if (leftMs <= 0 || this.#isClosed) return
       await pause(leftMs)
+      // What has come while this process was busy, with its own start perhaps, is read before it counts as quiet.
+      await new Promise((resolve) => setImmediate(resolve))
     }
   }
 

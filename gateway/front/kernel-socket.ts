@@ -105,6 +105,11 @@ export class KernelSocket {
   }
 }
 
+/** Loads, ahead of its use, what calls libc. What is wrong with it is told by `listeningOn`. */
+export async function prepareKernelSockets(): Promise<void> {
+  if (process.platform === 'linux') await import('koffi').catch(() => {})
+}
+
 /** Whether a client has knocked on `port`, of this process or another, and is not connected yet. */
 export async function hasHandshakes(port: number): Promise<boolean> {
   const tables = await Promise.all(

@@ -14,6 +14,7 @@ import { Clients } from './clients.js'
 import { CorkAnchor } from './cork-anchor.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall, type HttpCallOptions } from './http-call.js'
+import { prepareKernelSockets } from './kernel-socket.js'
 import { PublicPort, type PublicPortOptions } from './public-port.js'
 import { readHead } from './request-head.js'
 import { SharedAnswers, type SharedAnswersOptions } from './shared-answers.js'
@@ -41,6 +42,8 @@ export interface PublicServerOptions
   readonly socketExpiry: 'close' | 'ignore'
   /** Largest message of a WebSocket, whatever its function says. */
   readonly maxMessageBytes: number
+  /** Listens from then on; what takes a while is made ready before. */
+  readonly opensAfter: Promise<void>
 }
 
 export interface PublicServer {
@@ -59,6 +62,8 @@ export interface PublicServer {
 /** Listens; throws PortTaken. */
 export async function servePublic(uws: Uws, options: PublicServerOptions): Promise<PublicServer> {
   const anchor = await CorkAnchor.hold(uws)
+  await prepareKernelSockets()
+  await options.opensAfter
   const app = uws.App()
   const front = new Front(options, anchor)
   app.filter((_res, difference) => front.clients.onConnections(Number(difference)))

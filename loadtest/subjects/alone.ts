@@ -8,7 +8,7 @@ export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws
 
 export const startUwsUpload: StartSubject = (testbed) => startAlone(testbed, 'uws-upload')
 
-export const startUwsEcho: StartSubject = (testbed) => startAlone(testbed, 'uws-echo')
+export const startUwsEcho = (testbed: Testbed): Promise<Subject> => startAlone(testbed, 'uws-echo')
 
 export const startNodeHttp: StartSubject = (testbed) => startAlone(testbed, 'node-http')
 

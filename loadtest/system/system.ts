@@ -149,7 +149,8 @@ export class GatewayPart extends Part {
   }
 }
 
-function callgate(command: string, flags: readonly string[]): string[] {
+/** The command line of `callgate`, as it was built. */
+export function callgate(command: string, flags: readonly string[]): string[] {
   const program = join(REPOSITORY, 'dist', 'cli', 'main.js')
   if (!existsSync(program)) {
     throw new Error('dist/cli/main.js is missing: build Callgate first, with npm run build.')
@@ -157,7 +158,8 @@ function callgate(command: string, flags: readonly string[]): string[] {
   return [process.execPath, program, command, ...flags]
 }
 
-function programOf(functionName: string): string {
+/** The file of a function. */
+export function programOf(functionName: string): string {
   const own = join(import.meta.dirname, '..', 'functions', `${functionName}.js`)
   return existsSync(own) ? own : join(REPOSITORY, 'dist', 'examples', `${functionName}.js`)
 }
