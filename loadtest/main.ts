@@ -1,7 +1,10 @@
 import { program } from 'commander'
 import { bodiesCommand } from './scenarios/bodies.js'
+import { curvesCommand } from './scenarios/curves.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
+import { latencyCommand } from './scenarios/latency.js'
 import { longShortCommand } from './scenarios/long-short.js'
+import { mixedCommand } from './scenarios/mixed.js'
 import { neighboursCommand } from './scenarios/neighbours.js'
 import { overloadCommand } from './scenarios/overload.js'
 import { restartNatsCommand } from './scenarios/restart-nats.js'
@@ -22,7 +25,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 program.name('loadtest')
 const measuring = [
   ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
-  ...[neighboursCommand, longShortCommand],
+  ...[neighboursCommand, longShortCommand, latencyCommand, curvesCommand, mixedCommand],
 ]
 const breaking = [
   overloadCommand,

@@ -104,6 +104,21 @@ export const startNatsPipe: StartSubject = async (testbed, { nats }) => {
   }
 }
 
+/** The far end of a bare nc.request(); the load is the near one. */
+export const startNatsRequest: StartSubject = async (testbed, { nats }) => {
+  const command = [...peer('nats-responder'), nats.url]
+  const responder = await testbed.startServer('nats-responder', command)
+  await responder.line('ready', testbed.signal)
+  return {
+    name: 'nc.request()',
+    origin: nats.url,
+    processes: [
+      { name: 'nats-server', pid: nats.pid },
+      { name: 'responder', pid: responder.pid },
+    ],
+  }
+}
+
 /** node:http in front of a NATS queue group of so many members. */
 export async function startQueueGroup(
   testbed: Testbed,
@@ -125,13 +140,13 @@ export async function startQueueGroup(
   }
 }
 
-export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws-hello')
+export const startUwsHello = (testbed: Testbed) => startAlone(testbed, 'uws-hello')
 
 export const startUwsUpload: StartSubject = (testbed) => startAlone(testbed, 'uws-upload')
 
 export const startUwsEcho: StartSubject = (testbed) => startAlone(testbed, 'uws-echo')
 
-export const startNodeHttp: StartSubject = (testbed) => startAlone(testbed, 'node-http')
+export const startNodeHttp = (testbed: Testbed) => startAlone(testbed, 'node-http')
 
 export const startNodeSse: StartSubject = (testbed) => startAlone(testbed, 'node-sse')
 

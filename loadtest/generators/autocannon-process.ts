@@ -16,6 +16,7 @@ const result = await new Promise<autocannon.Result>((resolve, reject) => {
     method: 'POST',
     headers: load.headers,
     body: load.body,
+    ...(load.paths ? { requests: load.paths.map((path) => ({ path })) } : {}),
     expectBody: load.body,
     connections: load.connections,
     pipelining: load.pipelining,

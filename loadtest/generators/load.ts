@@ -9,6 +9,8 @@ export interface Load {
   /** Sent with POST; the right answer is 2xx and the same bytes. */
   readonly body: string
   readonly connections: number
+  /** Taken in turn, in place of the URL's own. */
+  readonly paths?: readonly string[]
   /** Calls that a connection sends before it waits for the first answer. */
   readonly pipelining: number
   readonly seconds: number

@@ -40,15 +40,28 @@ export async function assertWrkInstalled(): Promise<void> {
   }
 }
 
-function scriptOf({ headers, body, pipelining }: Load): string {
+function scriptOf({
+  url,
+  headers,
+  body,
+  pipelining,
+  paths = [new URL(url).pathname],
+}: Load): string {
   const fields = Object.entries(headers)
   return `
 wrk.method = "POST"
 wrk.body = ${luaText(body)}
 ${fields.map(([name, value]) => `wrk.headers[${luaText(name)}] = ${luaText(value)}`).join('\n')}
-local calls
-function init() calls = string.rep(wrk.format(), ${pipelining}) end
-function request() return calls end
+local calls, turn = {}, 0
+function init()
+  for index, path in ipairs({${paths.map(luaText).join(', ')}}) do
+    calls[index] = string.rep(wrk.format(nil, path), ${pipelining})
+  end
+end
+function request()
+  turn = turn % #calls + 1
+  return calls[turn]
+end
 function done(summary, latency)
   local e = summary.errors
   print(string.format(
