@@ -3,9 +3,12 @@ import { installPeersCommand } from './install-peers.js'
 import { renderCommand, reportCommand } from './report/report-command.js'
 import { bodiesCommand } from './scenarios/bodies.js'
 import { coldpathCommand } from './scenarios/coldpath.js'
+import { curvesCommand } from './scenarios/curves.js'
 import { idleCommand } from './scenarios/idle.js'
 import { killRunnersCommand } from './scenarios/kill-runners.js'
+import { latencyCommand } from './scenarios/latency.js'
 import { longShortCommand } from './scenarios/long-short.js'
+import { mixedCommand } from './scenarios/mixed.js'
 import { neighboursCommand } from './scenarios/neighbours.js'
 import { overloadCommand } from './scenarios/overload.js'
 import { restartNatsCommand } from './scenarios/restart-nats.js'
@@ -27,7 +30,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 program.name('loadtest')
 const measuring = [
   ...[unaryCommand, bodiesCommand, sseCommand, wsCommand],
-  ...[neighboursCommand, longShortCommand],
+  ...[neighboursCommand, longShortCommand, latencyCommand, mixedCommand, curvesCommand],
   ...[idleCommand, routesCommand, coldpathCommand],
 ]
 const breaking = [

@@ -20,6 +20,7 @@ const result = await new Promise<autocannon.Result>((resolve, reject) => {
     headers: load.headers,
     body: load.body,
     verifyBody: (body) => isRight(String(body)),
+    ...(load.paths ? { requests: load.paths.map((path) => ({ path })) } : {}),
     connections: load.connections,
     pipelining: load.pipelining,
     duration: load.seconds,

@@ -12,6 +12,8 @@ export interface Load {
   /** If the right answer is not the same bytes: what it holds. */
   readonly answerPart?: string | undefined
   readonly connections: number
+  /** Taken in turn, in place of the URL's own. */
+  readonly paths?: readonly string[]
   /** Calls that a connection sends before it waits for the first answer. */
   readonly pipelining: number
   readonly seconds: number

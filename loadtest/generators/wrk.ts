@@ -48,18 +48,29 @@ export async function assertWrkInstalled(): Promise<void> {
   }
 }
 
-function scriptOf({ headers, body, pipelining }: Load): string {
+function scriptOf({
+  url,
+  headers,
+  body,
+  pipelining,
+  paths = [new URL(url).pathname],
+}: Load): string {
   const fields = Object.entries(headers)
   return `
 wrk.method = "POST"
 wrk.body = ${luaText(body)}
 ${fields.map(([name, value]) => `wrk.headers[${luaText(name)}] = ${luaText(value)}`).join('\n')}
 ${COUNTING}
-local calls
-function init() calls = string.rep(wrk.format(), ${pipelining}) end
+local calls, turn = {}, 0
+function init()
+  for index, path in ipairs({${paths.map(luaText).join(', ')}}) do
+    calls[index] = string.rep(wrk.format(nil, path), ${pipelining})
+  end
+end
 function request()
   count(${pipelining})
-  return calls
+  turn = turn % #calls + 1
+  return calls[turn]
 end
 local thread
 function setup(only) thread = only end

@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import type { Testbed } from '../testbed.js'
 import type { StartSubject, Subject } from './subject.js'
 
-export const startUwsHello: StartSubject = (testbed) => startAlone(testbed, 'uws-hello')
+export const startUwsHello = (testbed: Testbed): Promise<Subject> =>
+  startAlone(testbed, 'uws-hello')
 
 export const startUwsUpload: StartSubject = (testbed) => startAlone(testbed, 'uws-upload')
 
 export const startUwsEcho = (testbed: Testbed): Promise<Subject> => startAlone(testbed, 'uws-echo')
 
-export const startNodeHttp: StartSubject = (testbed) => startAlone(testbed, 'node-http')
+export const startNodeHttp = (testbed: Testbed): Promise<Subject> =>
+  startAlone(testbed, 'node-http')
 
 export const startNodeSse: StartSubject = (testbed) => startAlone(testbed, 'node-sse')
 

@@ -42,6 +42,21 @@ export const startNatsPipe: StartSubject = async (testbed, { nats }) => {
   }
 }
 
+/** The far end of a bare nc.request(); the load is the near one. */
+export const startNatsRequest: StartSubject = async (testbed, { nats }) => {
+  const command = [...peerCommand('nats-responder'), nats.url]
+  const responder = await testbed.startServer('nats-responder', command)
+  await responder.line('ready', testbed.signal)
+  return {
+    name: 'nc.request()',
+    origin: nats.url,
+    processes: [
+      { name: 'nats-server', pid: nats.pid },
+      { name: 'responder', pid: responder.pid },
+    ],
+  }
+}
+
 /** node:http in front of a NATS queue group of so many members. */
 export async function startQueueGroup(
   testbed: Testbed,

@@ -22,8 +22,9 @@ export interface SystemOptions {
 }
 
 export interface RunnersOf {
-  /** Of loadtest/functions, or of the examples. */
   readonly functionName: string
+  /** Of loadtest/functions, or of the examples; the function's name if absent. */
+  readonly program?: string
   readonly processes: number
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -77,9 +78,9 @@ export class System {
 
   /** Resolves when every gateway knows all of them. */
   async startRunners(kinds: readonly RunnersOf[]): Promise<void> {
-    for (const { functionName, processes, environment = {} } of kinds) {
+    for (const { functionName, program = functionName, processes, environment = {} } of kinds) {
       const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
-      const command = callgate('runner', [programOf(functionName), ...this.#runnerFlags])
+      const command = callgate('runner', [programOf(program), ...this.#runnerFlags])
       for (let number = 1; number <= processes; number += 1) {
         const name = `${functionName} runner ${number}`
         const part = new Part(this.testbed, name, ['/usr/bin/env', ...variables, ...command])
