@@ -13,7 +13,7 @@ import type { Measurement } from '../generators/load.js'
 import { runGenerator } from '../generators/run-generator.js'
 import { type MemoryHeld, watchMemory } from '../memory-watch.js'
 import { formatErrors, mergeErrors } from '../report/errors.js'
-import type { Findings, Table } from '../report/result.js'
+import type { Findings, Table, Target } from '../report/result.js'
 import { median } from '../report/statistics.js'
 import { alternate, type Round, sumErrors } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
@@ -49,6 +49,9 @@ interface Transfer extends Subject {
 }
 
 type MeasuredBodies = BodiesResult & { readonly memory: readonly MemoryHeld[] }
+
+/** Eight at once may hold what all of them are granted together as well. */
+const TARGETS = { ratio: 0.85, gatewayMib: 128, runnerMib: 192, budgetMib: 32 }
 
 interface TransferReport {
   readonly name: string
@@ -107,11 +110,39 @@ async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<Find
       `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
     tables: [transfersTable(reports)],
     charts: [],
-    targets: [],
+    targets: reports.flatMap(targetsOf),
     notes: NOTES,
     errors: mergeErrors(reports.map(({ errors }) => errors)),
     data: { subjects: reports },
   }
+}
+
+function targetsOf({ name, ratio, peakBytes: { gateway, runner } }: TransferReport): Target[] {
+  if (!name.startsWith('callgate')) return []
+  const atMost = (part: string, bytes: number | undefined, mebibytes: number): Target => ({
+    name: `${name}: memory of the ${part}`,
+    unit: 'MiB',
+    comparison: 'at most',
+    target: mebibytes,
+    value: bytes === undefined ? null : bytes / 1024 ** 2,
+  })
+  const isSeveral = name.includes('×')
+  const budget = isSeveral ? TARGETS.budgetMib : 0
+  return [
+    ...(ratio === undefined
+      ? []
+      : [
+          {
+            name: `${name}: speed, of that of the transport`,
+            unit: 'times',
+            comparison: 'at least' as const,
+            target: TARGETS.ratio,
+            value: ratio,
+          },
+        ]),
+    atMost('gateway', gateway, TARGETS.gatewayMib + budget),
+    atMost('runner', runner, TARGETS.runnerMib + budget),
+  ]
 }
 
 /** That it answers at all; the client looks at every byte of what is measured. */

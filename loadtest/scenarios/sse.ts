@@ -6,8 +6,13 @@ import { addCommonOptions, type CommonOptions, positiveInteger } from '../common
 import type { LoadResult } from '../generators/load.js'
 import { runGenerator } from '../generators/run-generator.js'
 import { type TokensLoad, tokensBody, tokensEvents } from '../generators/tokens.js'
-import { comparison, ratiosBetween, subjectReport } from '../report/compared-subjects.js'
-import type { Findings } from '../report/result.js'
+import {
+  comparison,
+  ratiosBetween,
+  type SubjectReport,
+  subjectReport,
+} from '../report/compared-subjects.js'
+import type { Findings, Target } from '../report/result.js'
 import { alternate } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
@@ -27,6 +32,8 @@ const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   litserve: startLitserve('tokens'),
   'ray-serve': startRayServe,
 }
+
+const RATE_TARGET = 1.5
 
 const TERMS = {
   unit: 'token',
@@ -86,9 +93,19 @@ async function runSse(testbed: Testbed, options: SseOptions): Promise<Findings> 
       `event streams: ${streams} streams of ${tokens} tokens, ${intervalMs} ms between two, ` +
       `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
     ...comparison(reports, TERMS, ratiosBetween(reports, 'callgate', 'node-sse', TERMS)),
-    targets: [],
+    targets: targetsOf(reports),
     notes: NOTES,
   }
+}
+
+function targetsOf(reports: readonly SubjectReport[]): Target[] {
+  const [callgate, node] = ['callgate', 'node-sse'].map((name) =>
+    reports.find((report) => report.name === name),
+  )
+  if (!callgate || !node) return []
+  const value = callgate.perSecond / node.perSecond
+  const name = 'tokens/s, of those of node-sse'
+  return [{ name, unit: 'times', comparison: 'at least', target: RATE_TARGET, value }]
 }
 
 async function checkAnswer(subject: Subject, headers: Record<string, string>): Promise<void> {

@@ -10,11 +10,10 @@ import { assertWrkInstalled, wrkGenerator } from '../generators/wrk.js'
 import {
   comparison,
   cpuUsPerUnit,
-  type Ratio,
   type SubjectReport,
   subjectReport,
 } from '../report/compared-subjects.js'
-import type { Findings } from '../report/result.js'
+import type { Findings, Target } from '../report/result.js'
 import { alternate } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
@@ -46,6 +45,9 @@ const SUBJECTS: Readonly<Record<string, StartSubject>> = {
 }
 
 const GENERATORS = { autocannon: autocannonGenerator, wrk: wrkGenerator }
+
+/** 35 µs where three processes with Fastify take 184, on the machine where both were first measured. */
+const TARGETS = { fastifyRate: 6, fastifyCpu: 184 / 35, helloCpu: 2 }
 
 const TERMS = { unit: 'call', units: 'calls', errors: 'errors' }
 
@@ -99,8 +101,8 @@ async function runUnary(testbed: Testbed, options: UnaryOptions): Promise<Findin
   const reports = [...results].map(([name, measured]) => subjectReport(name, measured))
   return {
     title: titleOf(options),
-    ...comparison(reports, TERMS, ratiosOf(reports)),
-    targets: [],
+    ...comparison(reports, TERMS, []),
+    targets: targetsOf(reports),
     notes: NOTES[options.generator],
   }
 }
@@ -132,21 +134,45 @@ function titleOf(options: UnaryOptions): string {
   )
 }
 
-function ratiosOf(reports: readonly SubjectReport[]): Ratio[] {
-  const [callgate, uws, fastify] = ['callgate', 'uws-hello', 'fastify-nats'].map((name) =>
+function targetsOf(reports: readonly SubjectReport[]): Target[] {
+  const [callgate, ...others] = ['callgate', 'fastify-nats', 'node-http', 'uws-hello'].map((name) =>
     reports.find((report) => report.name === name),
   )
-  const ratios: Ratio[] = []
-  if (callgate && fastify) {
-    const value = callgate.perSecond / fastify.perSecond
-    ratios.push({ name: 'callgate calls/s ÷ fastify-nats calls/s', value })
+  if (callgate === undefined) return []
+  const [fastify, nodeHttp, hello] = others
+  const gatewayUs = callgate.cpu.find(({ process }) => process === 'gateway')!.usPerUnit
+  const times = { unit: 'times', comparison: 'at least' } as const
+  const targets: Target[] = []
+  if (fastify) {
+    targets.push(
+      {
+        ...times,
+        name: 'calls/s, of those of fastify-nats',
+        target: TARGETS.fastifyRate,
+        value: callgate.perSecond / fastify.perSecond,
+      },
+      {
+        ...times,
+        name: 'CPU per call of all processes of fastify-nats, of those of callgate',
+        target: TARGETS.fastifyCpu,
+        value: cpuUsPerUnit(fastify) / cpuUsPerUnit(callgate),
+      },
+    )
   }
-  if (callgate && uws) {
-    const gateway = callgate.cpu.find((cost) => cost.process === 'gateway')!
-    const value = gateway.usPerUnit / cpuUsPerUnit(uws)
-    ratios.push({ name: 'gateway CPU ÷ uws-hello CPU', value })
+  if (nodeHttp) {
+    const value = callgate.perSecond / nodeHttp.perSecond
+    targets.push({ ...times, name: 'calls/s, of those of node-http', target: 1, value })
   }
-  return ratios
+  if (hello) {
+    targets.push({
+      name: 'CPU per call of the gateway, of that of uws-hello',
+      unit: 'times',
+      comparison: 'at most',
+      target: TARGETS.helloCpu,
+      value: gatewayUs / cpuUsPerUnit(hello),
+    })
+  }
+  return targets
 }
 
 const CPU_NOTE =
