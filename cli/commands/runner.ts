@@ -25,19 +25,13 @@ export function runnerCommand(): Command {
       const told = toldToStop()
       // What is wrong at the start is wrong for good, more likely than not: better to say so and end
       // than to try for ever. Later, a NATS that is gone is waited for.
+      const { connectNats } = await import('../../shared/nats.js')
+      await (await connectNats(config, 'callgate cli')).close()
+
       const source = new RunnerSource({
         environment: { ...process.env, ...toEnvironment(config) },
         killAfterMs: config.drainMs + config.cancelGraceMs + 1_000,
       })
-      // The first process loads what it is made of while we look.
-      source.prepare()
-      try {
-        const { connectNats } = await import('../../shared/nats.js')
-        await (await connectNats(config, 'callgate cli')).close()
-      } catch (error) {
-        source.close()
-        throw error
-      }
       const runners = files.map((file) => runnerOf(file, source, register !== false))
       for (const runner of runners) runner.start()
       await told
