@@ -1,26 +1,5 @@
-// Every test file, in a process each, some at a time: what `npm test` runs. tap by itself would put its
-// loader hooks into each of those processes and into all that they start, for coverage, which we do not
-// collect: the suite would take twice as long. `npx tap dist/test/...` runs one file.
+// What `npm test` runs: everything but the load tests' own tests, which are `npm run test:loadtest`.
 
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import t from 'tap'
+import { runFiles } from './run-files.js'
 
-/** More than there are cores on the smallest machine: half of the files wait for a clock or a process. */
-const JOBS = 4
-/** For what hangs: a file takes half a minute, and three where the machine is busy with other things. */
-const FILE_TIMEOUT_SECONDS = 240
-
-const files = (await readdir(import.meta.dirname, { recursive: true }))
-  .filter((name) => name.endsWith('.test.js'))
-  .sort()
-
-// A file keeps to this itself, and we do to the timeout below: tap's own is for the whole suite.
-const env = { ...process.env, TAP_TIMEOUT: String(FILE_TIMEOUT_SECONDS) }
-
-t.jobs = JOBS
-for (const name of files) {
-  // The hooks come with this variable.
-  const args = ['-u', 'NODE_OPTIONS', process.execPath, join(import.meta.dirname, name)]
-  t.spawn('env', args, { buffered: true, timeout: FILE_TIMEOUT_SECONDS * 1000, env }, name)
-}
+await runFiles((name) => !name.startsWith('loadtest/'))
