@@ -18,7 +18,7 @@ import { median } from '../report/statistics.js'
 import { alternate, type Round, sumErrors } from '../rounds.js'
 import { runScenario } from '../run-scenario.js'
 import { setStage } from '../stage.js'
-import { startUwsUpload } from '../subjects/alone.js'
+import { startSocketPipe, startUwsUpload } from '../subjects/alone.js'
 import { startCallgate } from '../subjects/callgate.js'
 import { startNatsPipe } from '../subjects/over-nats.js'
 import type { StartSubject, Subject } from '../subjects/subject.js'
@@ -28,9 +28,16 @@ const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   callgate: startCallgate,
   'uws-upload': startUwsUpload,
   'nats-pipe': startNatsPipe,
+  'socket-pipe': startSocketPipe,
 }
 
 const TRANSPORT = 'nats-pipe'
+
+/** Of those that are sent no requests. */
+const SENDERS: Readonly<Record<string, string>> = {
+  [TRANSPORT]: 'peers/nats-pipe-publisher',
+  'socket-pipe': 'peers/socket-pipe-sender',
+}
 
 const WARMUP_GIB = 1 / 16
 const CHECK_BYTES = 1000
@@ -42,7 +49,7 @@ interface BodiesOptions extends CommonOptions {
 
 /** One line of the table: a subject, doing one thing. */
 interface Transfer extends Subject {
-  readonly client: 'publisher' | 'client'
+  readonly client: 'sender' | 'client'
   readonly direction: BodiesLoad['direction']
   readonly path: string
   readonly streams: number
@@ -85,8 +92,7 @@ async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<Find
   const headers = { authorization: stage.authorization }
   const move = (transfer: Transfer, bytes: number) => {
     const load: BodiesLoad = { ...loadOn(transfer), headers, bytes }
-    const isPipe = transfer.client === 'publisher'
-    const program = isPipe ? 'peers/nats-pipe-publisher' : 'generators/bodies-process'
+    const program = SENDERS[transfer.name] ?? 'generators/bodies-process'
     return runGenerator<BodiesResult>(testbed, program, load, bodiesTimeoutMs(bytes))
   }
   const results = await alternate(testbed, transfers, {
@@ -148,7 +154,7 @@ function targetsOf({ name, ratio, peakBytes: { gateway, runner } }: TransferRepo
 /** That it answers at all; the client looks at every byte of what is measured. */
 async function checkAnswer(transfer: Transfer, headers: Record<string, string>): Promise<void> {
   const { name, origin, path, direction, client } = transfer
-  if (client === 'publisher') return
+  if (client === 'sender') return
   const isUpload = direction === 'upload'
   const url = new URL(isUpload ? path : `${path}?bytes=${CHECK_BYTES}`, origin)
   const response = await fetch(url, {
@@ -166,7 +172,7 @@ function transfersOf(subject: Subject, streams: number): Transfer[] {
   const upload = { ...subject, client: 'client', direction: 'upload', path: '/digest' } as const
   const name = (what: string, count: number) => (count === 1 ? what : `${what} × ${count}`)
   const counts = streams === 1 ? [1] : [1, streams]
-  if (subject.name === TRANSPORT) return [{ ...upload, client: 'publisher', streams: 1 }]
+  if (subject.name in SENDERS) return [{ ...upload, client: 'sender', streams: 1 }]
   if (subject.name !== 'callgate') {
     return counts.map((count) => ({ ...upload, name: name(subject.name, count), streams: count }))
   }
@@ -190,7 +196,7 @@ function transfersOf(subject: Subject, streams: number): Transfer[] {
 }
 
 function loadOn({ name, origin, path, direction, streams, client }: Transfer) {
-  const url = client === 'publisher' ? origin : new URL(path, origin).href
+  const url = client === 'sender' ? origin : new URL(path, origin).href
   return { url, direction, streams, isHashed: name.startsWith('callgate') }
 }
 

@@ -14,6 +14,12 @@ export const startUwsEcho = (testbed: Testbed): Promise<Subject> => startAlone(t
 export const startNodeHttp = (testbed: Testbed): Promise<Subject> =>
   startAlone(testbed, 'node-http')
 
+/** One end of a socket; the load is the other. */
+export const startSocketPipe: StartSubject = async (testbed) => ({
+  ...(await startAlone(testbed, 'socket-pipe-receiver')),
+  name: 'socket-pipe',
+})
+
 export const startNodeSse: StartSubject = (testbed) => startAlone(testbed, 'node-sse')
 
 export async function startAlone(testbed: Testbed, name: string): Promise<Subject> {
