@@ -9,6 +9,8 @@ export interface Planned {
   readonly hasRounds?: boolean
 }
 
+/** The others do not serve a thousand streams at once. */
+const STREAMING = 'callgate,node-sse,haproxy,workerd'
 const CLOSE = 'callgate,uws-hello,node-http,fastify-nats'
 
 export const PLAN: readonly Planned[] = [
@@ -16,14 +18,14 @@ export const PLAN: readonly Planned[] = [
   line('unary', `--generator wrk --only ${CLOSE}`, `--generator wrk --only ${CLOSE} --duration 2`, {
     hasRounds: true,
   }),
-  line('unary', '', '--duration 2', { hasRounds: true }),
+  line('unary', '--duration 4', '--duration 2', { hasRounds: true }),
   line('bodies', '', '--gib 0.1', { hasRounds: true }),
-  line('sse', '', '--streams 100', { hasRounds: true }),
+  line('sse', `--only ${STREAMING}`, '--streams 100', { hasRounds: true }),
   line('ws', '', '--sockets 100', { hasRounds: true }),
   line('latency', '', '--duration 1', { hasRounds: true }),
   line('mixed', '', '--duration 2', { hasRounds: true }),
-  line('curves', '', '--up-to 4 --seconds 1'),
-  line('idle', '', '--sockets 400 --settle-seconds 1 --quiet-seconds 1'),
+  line('curves', '--seconds 3', '--up-to 4 --seconds 1'),
+  line('idle', '--quiet-seconds 65', '--sockets 400 --settle-seconds 1 --quiet-seconds 1'),
   line('routes', '', '--functions 20 --seconds 1 --starts 1', { hasRounds: true }),
   line('coldpath', '', '--starts 1'),
   line('neighbours', '', '--duration 2 --stall-seconds 1', { hasRounds: true }),

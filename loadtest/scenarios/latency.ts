@@ -18,6 +18,7 @@ import {
   percentileOf,
 } from '../generators/latency.js'
 import { runGenerator } from '../generators/run-generator.js'
+import { PUBLISHED } from '../published-latencies.js'
 import { formatErrors } from '../report/errors.js'
 import type { Chart, Findings, Table, Target } from '../report/result.js'
 import { median } from '../report/statistics.js'
@@ -29,7 +30,6 @@ import { startCallgate } from '../subjects/callgate.js'
 import { startNatsRequest } from '../subjects/over-nats.js'
 import type { StartSubject, Subject } from '../subjects/subject.js'
 import { REPOSITORY, type Testbed } from '../testbed.js'
-import { PUBLISHED } from './published-latencies.js'
 
 const BODY = '{"message":"hello","n":1}'
 const PATH = '/echo'
