@@ -7,5 +7,5 @@ test('bodies pass through Callgate as they are, and the transport beside it', as
   t.match(table, /^bodies: large bodies: 0\.01 GiB/)
   t.match(table, /^\| callgate upload .*\| 0 +\| \d+ +\| \d+ +\| client .* \+ runner \d/m)
   t.match(table, /^\| callgate download .*\| 0 +\| \d+ +\| \d+ +\| client .* \+ runner \d/m)
-  t.match(table, /^\| nats-pipe .*\| 1\.00 .*\| - +\| - +\| publisher .* \+ subscriber \d/m)
+  t.match(table, /^\| nats-pipe .*\| 1\.00 .*\| - +\| - +\| sender .* \+ subscriber \d/m)
 })
