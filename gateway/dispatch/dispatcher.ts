@@ -149,6 +149,11 @@ export class Dispatcher {
     for (const invocation of this.#desks.get(functionName)?.empty() ?? []) invocation.reject(error)
   }
 
+  /** Sends what has been gathered in this turn of the event loop, which may still be long. */
+  flush(): void {
+    this.#mailroom.flush()
+  }
+
   /** Everything that an operator wants to see of one function. */
   status(functionName: string): FunctionStatus {
     const desk = this.#desks.get(functionName)
