@@ -199,12 +199,13 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     body: Uint8Array | string,
     connection: AfterAnswer,
   ): void {
-    if (connection === 'cut' || !this.#mustLinger) {
+    if (connection === 'cut' || !this.#mustLinger || this.#head.method === 'HEAD') {
       return this.#writer.whole(status, headers, body, connection)
     }
     // All but its last byte: the client may stop when it has read what it is told.
     const bytes = Buffer.from(body)
-    this.#writer.begin(status, [...headers, 'content-length', String(bytes.length)], connection)
+    // Before the function's own, which need not be true.
+    this.#writer.begin(status, ['content-length', String(bytes.length), ...headers], connection)
     if (this.#writer.isDone) return
     this.#writer.write(bytes.subarray(0, -1))
     this.#linger(() => this.#writer.end(bytes.subarray(-1)))
