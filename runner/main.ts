@@ -21,7 +21,7 @@ import { connectNats, type NatsBus, NatsUnreachable } from '../shared/nats.js'
 import { Registry, RegistryUnavailable } from '../shared/registry.js'
 import { subjectsIn } from '../shared/subjects.js'
 import { describeFunction } from './describe-function.js'
-import type { RunnerMessage } from './fleet/runner-message.js'
+import type { RunnerMessage, StopMessage } from './fleet/runner-message.js'
 import { Runner, type StopReason } from './lifecycle.js'
 import { LoadError, loadFunction } from './load-function.js'
 
@@ -96,9 +96,8 @@ function sentenceOf(error: unknown): string {
 }
 
 async function main(file: string, register: boolean): Promise<void> {
-  // Told to stop before there is a runner: nothing to drain yet.
-  const giveUp = () => process.exit(0)
-  process.once('SIGTERM', giveUp).once('SIGINT', giveUp)
+  let runner: Runner | null = null
+  stopWhenTold(() => runner)
   try {
     const config = readConfig(
       { ...runnerSettings, ...natsSettings, ...logSettings },
@@ -106,9 +105,7 @@ async function main(file: string, register: boolean): Promise<void> {
       process.env,
     )
     const onImport = (path: string) => void tell({ type: 'imported', path })
-    const runner = await startRunner({ file, config, register, onImport })
-    process.off('SIGTERM', giveUp).off('SIGINT', giveUp)
-    stopWhenTold(runner)
+    runner = await startRunner({ file, config, register, onImport })
     const { name, routes, loadTimeoutMs } = runner.manifest
     // Said before `load` begins, which may never let this process say anything again.
     await tell({ type: 'loading', name, routes, loadTimeoutMs })
@@ -123,20 +120,32 @@ async function main(file: string, register: boolean): Promise<void> {
   }
 }
 
-/** The first signal lets it finish its calls, the second does not. */
-function stopWhenTold(runner: Runner): void {
+/** The first signal lets it finish its calls, the second does not. Without a runner there are none. */
+function stopWhenTold(runnerOf: () => Runner | null): void {
+  let isSignalled = false
   let isTold = false
+  const stop = () => {
+    const runner = runnerOf()
+    if (runner === null) process.exit(0)
+    void runner.stop()
+  }
+  const stopNow = () => {
+    void runnerOf()?.stopNow()
+    setTimeout(() => process.exit(EXIT_TOLD_TWICE), LAST_WORDS_MS)
+  }
   const onSignal = () => {
-    if (!isTold) void runner.stop()
-    else {
-      void runner.stopNow()
-      setTimeout(() => process.exit(EXIT_TOLD_TWICE), LAST_WORDS_MS)
-    }
-    isTold = true
+    if (isSignalled) stopNow()
+    else stop()
+    isSignalled = true
   }
   process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
-  // The process that started us is gone: nobody would stop us any more.
-  process.on('disconnect', () => void runner.stop())
+  process.on('message', (_: StopMessage) => {
+    isTold = true
+    stop()
+  })
+  // The process that started us is gone. Nobody would stop us any more; and if it has told us and does not
+  // wait, it was told twice itself.
+  process.on('disconnect', () => (isTold ? stopNow() : stop()))
 }
 
 function exitStatus(reason: StopReason): number {

@@ -21,6 +21,14 @@ export type RunnerMessage =
   /** Will exit: one sentence for the user. */
   | { readonly type: 'failed'; readonly message: string }
 
+/**
+ * To a runner: finish your calls and end. No signal says this, because a service manager sends its own to
+ * every process of a service, and to be signalled twice means to end at once.
+ */
+export interface StopMessage {
+  readonly type: 'stop'
+}
+
 /** To a runner that stands by: what it is from now on. */
 export interface StandbyMessage {
   readonly file: string

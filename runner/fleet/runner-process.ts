@@ -8,7 +8,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
-import type { RunnerMessage } from './runner-message.js'
+import { MAX_TIMER_MS } from '../../shared/max-timer.js'
+import type { RunnerMessage, StopMessage } from './runner-message.js'
 import type { RunnerSource } from './runner-source.js'
 
 const FIRST_PAUSE_MS = 250
@@ -17,8 +18,6 @@ const LONGEST_PAUSE_MS = 10_000
 const HEALTHY_AFTER_MS = 10_000
 /** A runner ends a `load` that takes too long itself, unless it hangs. So much later it is killed. */
 const LOAD_GRACE_MS = 2_000
-/** The longest delay of a timer. */
-const LONGEST_TIMER_MS = 2_147_483_647
 
 export interface RunnerProcessEvents {
   /** The function is registered, and its model is loaded from now on. */
@@ -110,7 +109,7 @@ export class RunnerProcess {
     // A process that is blocked hears no other signal.
     function killLater(timeoutMs: number | null, what: string): NodeJS.Timeout | undefined {
       if (timeoutMs === null) return undefined
-      const delayMs = Math.min(timeoutMs + LOAD_GRACE_MS, LONGEST_TIMER_MS)
+      const delayMs = Math.min(timeoutMs + LOAD_GRACE_MS, MAX_TIMER_MS)
       return setTimeout(() => {
         failure = `The runner of ${file} was killed: ${what} within ${timeoutMs} ms, and it did not end by itself.`
         child.kill('SIGKILL')
@@ -151,7 +150,9 @@ export class RunnerProcess {
   async #ended(child: ChildProcess): Promise<void> {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
-    child.kill('SIGTERM')
+    child.send({ type: 'stop' } satisfies StopMessage, (error) => {
+      if (error !== null) child.kill('SIGTERM')
+    })
     const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.source.options.killAfterMs)
     await exited
     clearTimeout(timer)

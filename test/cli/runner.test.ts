@@ -55,6 +55,18 @@ t.test('callgate runner', async (t) => {
     t.equal(await runner.ended, 0)
   })
 
+  await t.test(
+    'a signal to every process of it, as service managers send, lets it finish',
+    async (t) => {
+      const runner = startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
+      const answer = client.call('quiet', 500)
+      await runner.printed(/called in/)
+      for (const pid of runner.processes().keys()) process.kill(pid, 'SIGTERM')
+      t.type(await answer, 'number')
+      t.equal(await runner.ended, 0)
+    },
+  )
+
   await t.test('killed, it leaves no process, not even one that does not yield', async (t) => {
     if (process.platform !== 'linux') return
     const runner = startCommand(
