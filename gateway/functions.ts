@@ -91,7 +91,7 @@ export class Functions {
     if (this.#isClosed) return
     this.#log.error({ err: error }, 'the function registry is not followed any more: trying again')
     this.#retry = setTimeout(() => {
-      this.#follow().catch(() => {})
+      this.#follow().catch((error) => this.#onLost(error))
     }, RETRY_MS)
   }
 

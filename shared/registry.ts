@@ -23,7 +23,7 @@ export interface RegistryWatcher {
   onChange(deployments: ReadonlyMap<string, Deployment>): void
   /** An entry that cannot be read: it is left out until it is put again. */
   onUnreadable(key: string, error: ManifestError): void
-  /** The registry is not followed any more. */
+  /** The registry, which was read once, is not followed any more. */
   onLost(error: unknown): void
 }
 
@@ -127,24 +127,43 @@ export class Registry {
     return settings.length === 0 ? null : (settings.at(-2) ?? { [DEFAULT_VERSION]: 100 })
   }
 
-  /** Follows the bucket until the returned function is called. Resolves when it has been read once. */
+  /**
+   * Follows the bucket until the returned function is called. Resolves when it has been read once, and
+   * rejects where it cannot be; after that `onLost` tells.
+   */
   async watch(watcher: RegistryWatcher): Promise<() => void> {
     const view = new RegistryView()
     const entries = await this.#kv.watch()
-    // An empty bucket sends nothing at all: ask, rather than wait for the first put.
-    const isEmpty = (await this.#kv.status()).values === 0
-    await new Promise<void>((resolve, reject) => {
-      const onRead = () => {
-        watcher.onChange(view.deployments())
-        resolve()
-      }
-      if (isEmpty) onRead()
-      this.#follow(entries, isEmpty, view, watcher, onRead).catch((error) => {
-        watcher.onLost(error)
-        reject(error)
+    let isStopped = false
+    const stop = () => {
+      isStopped = true
+      entries.stop()
+    }
+    try {
+      // An empty bucket sends nothing at all: ask, rather than wait for the first put.
+      const isEmpty = (await this.#kv.status()).values === 0
+      await new Promise<void>((resolve, reject) => {
+        let isRead = false
+        const onRead = () => {
+          isRead = true
+          watcher.onChange(view.deployments())
+          resolve()
+        }
+        const onEnd = (error: unknown) => {
+          if (!isRead) reject(error)
+          else if (!isStopped) watcher.onLost(error)
+        }
+        if (isEmpty) onRead()
+        this.#follow(entries, isEmpty, view, watcher, onRead).then(
+          () => onEnd(new RegistryUnavailable('The function registry sends nothing any more.')),
+          onEnd,
+        )
       })
-    })
-    return () => entries.stop()
+    } catch (error) {
+      stop()
+      throw error
+    }
+    return stop
   }
 
   // `delta` counts the entries that are still to come of those that stood in the bucket at the start.
