@@ -1,10 +1,7 @@
-// Settings as command-line options: every setting of a schema becomes a flag of the same name.
+// Settings as command-line options: every setting becomes a flag of the same name.
 
 import { type Command, Option } from 'commander'
-import { z } from 'zod'
-import { flagName, variableName } from '../shared/config.js'
-
-type Settings = Record<string, z.ZodType>
+import { flagName, type Settings, variableName } from '../shared/config.js'
 
 /**
  * Adds `--nats-url <value>` for `natsUrl` and so on; values stay text, `readConfig` reads them. What is
@@ -12,14 +9,16 @@ type Settings = Record<string, z.ZodType>
  * @param heading under which `--help` lists them
  */
 export function addSettings(command: Command, heading: string, settings: Settings): Command {
-  for (const [name, schema] of Object.entries(settings)) {
+  for (const [name, { placeholder, description, byDefault }] of Object.entries(settings)) {
+    const value = placeholder === null ? '' : ` <${placeholder}>`
     const option = new Option(
-      flagOf(name, schema),
-      `${schema.description ?? ''} (${variableName(name)})`,
+      `--${flagName(name)}${value}`,
+      `${description} (${variableName(name)})`,
     )
-    const value = defaultOf(schema)
-    // Shown only: the schema fills it in, after the environment has been asked.
-    if (value !== undefined && value !== false) option.description += ` (default: ${String(value)})`
+    // Shown only: `readConfig` fills it in, after the environment has been asked.
+    if (byDefault !== undefined && byDefault !== false) {
+      option.description += ` (default: ${String(byDefault)})`
+    }
     command.addOption(option.helpGroup(heading))
   }
   return command
@@ -32,27 +31,4 @@ export function toEnvironment(config: Readonly<Record<string, unknown>>): Record
     if (value !== undefined) environment[variableName(name)] = String(value)
   }
   return environment
-}
-
-function defaultOf(schema: z.ZodType): unknown {
-  return schema instanceof z.ZodDefault ? schema.def.defaultValue : undefined
-}
-
-function flagOf(name: string, schema: z.ZodType): string {
-  const value = valueTypeOf(schema)
-  const flag = `--${flagName(name)}`
-  return value instanceof z.ZodBoolean ? flag : `${flag} <${placeholder(value)}>`
-}
-
-/** What is left of a setting when it has been read. */
-function valueTypeOf(schema: z.core.$ZodType): z.core.$ZodType {
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) {
-    return valueTypeOf(schema.unwrap())
-  }
-  return schema instanceof z.ZodPipe ? valueTypeOf(schema.out) : schema
-}
-
-function placeholder(schema: z.core.$ZodType): string {
-  if (schema instanceof z.ZodEnum) return schema.options.join('|')
-  return schema instanceof z.ZodNumber ? 'number' : 'value'
 }

@@ -1,6 +1,6 @@
 // What a runner says of itself: JSON, once a second for every runner, readable with any NATS tool.
 
-import { z } from 'zod'
+import * as v from 'valibot'
 import { PROTOCOL_VERSION } from './frame.js'
 import { DEFAULT_VERSION, FUNCTION_NAME, FUNCTION_VERSION } from './manifest.js'
 import { TOKEN } from './subjects.js'
@@ -19,31 +19,33 @@ const MAX_SLOTS = 10_000
 /** A reason is kept by every gateway, for as long as it holds. */
 const MAX_REASON_CHARS = 2_000
 
-const schema = z.object({
-  protocol: z.number(),
-  runner: z.string().regex(TOKEN),
-  function: z.string().regex(FUNCTION_NAME),
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
+const schema = v.object({
+  protocol: v.number(),
+  runner: v.pipe(v.string(), v.regex(TOKEN)),
+  function: v.pipe(v.string(), v.regex(FUNCTION_NAME)),
   /** Of the function; a runner that does not say has the only one. */
-  version: z.string().regex(FUNCTION_VERSION).default(DEFAULT_VERSION),
-  state: z.enum(['loading', 'ready', 'draining', 'failed', 'gone']),
-  slots: z.int().min(0).max(MAX_SLOTS),
+  version: v.optional(v.pipe(v.string(), v.regex(FUNCTION_VERSION)), DEFAULT_VERSION),
+  state: v.picklist(['loading', 'ready', 'draining', 'failed', 'gone']),
+  slots: v.pipe(count, v.maxValue(MAX_SLOTS)),
   /** Slots in use, by caller. */
-  busyBy: z.record(z.string(), z.int().min(0)),
-  host: z.string(),
-  pid: z.int(),
-  startedAt: z.iso.datetime(),
+  busyBy: v.record(v.string(), count),
+  host: v.string(),
+  pid: v.pipe(v.number(), v.safeInteger()),
+  startedAt: v.pipe(v.string(), v.isoTimestamp()),
   /** Of a runner that is `loading`; null: for ever. */
-  loadTimeoutMs: z.int().min(1).nullable().optional(),
+  loadTimeoutMs: v.optional(v.nullable(v.pipe(count, v.minValue(1)))),
   /** Of a runner that has `failed`. For operators, not for clients. */
-  reason: z
-    .object({
-      code: z.enum(['load_failed', 'load_timeout']),
-      message: z.string().max(MAX_REASON_CHARS),
-    })
-    .optional(),
+  reason: v.optional(
+    v.object({
+      code: v.picklist(['load_failed', 'load_timeout']),
+      message: v.pipe(v.string(), v.maxLength(MAX_REASON_CHARS)),
+    }),
+  ),
 })
 
-export type Announcement = Readonly<z.infer<typeof schema>>
+export type Announcement = Readonly<v.InferOutput<typeof schema>>
 export type FailureReason = NonNullable<Announcement['reason']>
 
 const decoder = new TextDecoder()
@@ -63,8 +65,8 @@ export function decodeAnnouncement(payload: Uint8Array): Announcement | number |
   }
   const protocol = (value as { protocol?: unknown } | null)?.protocol
   if (typeof protocol === 'number' && protocol !== PROTOCOL_VERSION) return protocol
-  const result = schema.safeParse(value)
-  return result.success ? result.data : null
+  const result = v.safeParse(schema, value)
+  return result.success ? result.output : null
 }
 
 /** Why a runner has failed, as it may be announced. */

@@ -1,9 +1,10 @@
 // Bytes <-> frames and values. The only importer of msgpackr.
 //
 // Records (msgpackr's own extension) are off, so that any msgpack library can read the wire. Body frames
-// are written by hand around the caller's bytes, which spares the largest payloads a copy.
+// are written by hand around the caller's bytes, which spares the largest payloads a copy. The native addon
+// stays out (`msgpackr/pack`): it makes every start longer, and only values of many strings faster.
 
-import { Packr, Unpackr } from 'msgpackr'
+import { Packr, Unpackr } from 'msgpackr/pack'
 import { FRAME, type Frame, isFlatHeaders, readFrame } from './frame.js'
 import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
 import { ReplyReader } from './reply-reader.js'

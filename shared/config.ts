@@ -2,170 +2,150 @@
 // CALLGATE_NATS_URL in the environment and --nats-url on the command line; the flag wins. Every fault is
 // reported at once, under the name that the user wrote.
 
-import { z } from 'zod'
+import * as v from 'valibot'
 import {
   DEFAULT_MAX_MESSAGE_BYTES,
   DEFAULT_VERSION,
   FUNCTION_VERSION,
   MAX_MESSAGE_BYTES,
 } from './manifest.js'
+import { MAX_TIMER_MS } from './max-timer.js'
+import {
+  durationMs,
+  listOf,
+  oneOf,
+  type Setting,
+  setting,
+  text,
+  toggle,
+  url,
+  whole,
+  word,
+} from './setting.js'
 import { TOKEN } from './subjects.js'
 
-// A variable is text; an empty one is no number, though JavaScript says that it is 0.
-const whole = z
-  .union([
-    z.number(),
-    z
-      .string()
-      .trim()
-      .regex(/^-?\d+$/, 'a whole number')
-      .transform(Number),
-  ])
-  .pipe(z.int())
-const port = whole.pipe(z.int().min(0).max(65_535))
-const count = whole.pipe(z.int().min(1))
-const durationMs = whole.pipe(z.int().min(1).max(2_147_483_647))
-const bytes = whole.pipe(z.int().min(1))
-const list = z.string().transform((text) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== ''),
-)
-const text = z.string().min(1)
-/** A flag without a value; true or false, 1 or 0 in the environment. */
-const toggle = z
-  .union([z.boolean(), z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] })], {
-    error: 'true or false',
-  })
-  .pipe(z.boolean())
+const port = whole(0, 65_535)
+const count = whole(1)
+const bytes = whole(1)
 
 export const natsSettings = {
-  natsUrl: text.default('nats://127.0.0.1:4222').describe('NATS servers, separated by commas'),
-  natsUser: text.optional().describe('NATS user'),
-  natsPassword: text.optional().describe('NATS password'),
-  natsToken: text.optional().describe('NATS token'),
-  natsCredsFile: text.optional().describe('NATS credentials file (JWT and seed)'),
-  natsCaFile: text
-    .optional()
-    .describe('PEM file of the authority that signed the NATS server, for TLS'),
-  natsCertFile: text.optional().describe('PEM client certificate for NATS'),
-  natsKeyFile: text.optional().describe('PEM key of the client certificate for NATS'),
-  namespace: z
-    .string()
-    .regex(TOKEN, 'one word of letters, digits, - and _')
-    .default('callgate')
-    .describe('first token of every NATS subject; keeps several Callgates on one NATS apart'),
-  registryReplicas: count
-    .pipe(z.int().max(5))
-    .default(1)
-    .describe('JetStream replicas of the function registry'),
+  natsUrl: setting(text, 'NATS servers, separated by commas', 'nats://127.0.0.1:4222'),
+  natsUser: setting(text, 'NATS user'),
+  natsPassword: setting(text, 'NATS password'),
+  natsToken: setting(text, 'NATS token'),
+  natsCredsFile: setting(text, 'NATS credentials file (JWT and seed)'),
+  natsCaFile: setting(text, 'PEM file of the authority that signed the NATS server, for TLS'),
+  natsCertFile: setting(text, 'PEM client certificate for NATS'),
+  natsKeyFile: setting(text, 'PEM key of the client certificate for NATS'),
+  namespace: setting(
+    word(TOKEN),
+    'first token of every NATS subject; keeps several Callgates on one NATS apart',
+    'callgate',
+  ),
+  registryReplicas: setting(whole(1, 5), 'JetStream replicas of the function registry', 1),
 }
 
 export const logSettings = {
-  logLevel: z
-    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
-    .default('info')
-    .describe('least level that is logged'),
-  logFormat: z
-    .enum(['json', 'pretty'])
-    .default('json')
-    .describe('one JSON object a line, or lines for a person'),
+  logLevel: setting(
+    oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    'least level that is logged',
+    'info',
+  ),
+  logFormat: setting(
+    oneOf('json', 'pretty'),
+    'one JSON object a line, or lines for a person',
+    'json',
+  ),
 }
 
 export const gatewaySettings = {
-  host: text.default('0.0.0.0').describe('address of the public port'),
-  port: port.default(8080).describe('public port; 0 picks a free one'),
-  sharePort: toggle
-    .default(false)
-    .describe('let other gateways on this machine listen on the public port, too'),
-  adminHost: text.default('127.0.0.1').describe('address of the admin port'),
-  adminPort: port.default(8081).describe('admin port; 0 picks a free one'),
-  jwksFile: text
-    .optional()
-    .describe('file with the JSON Web Key Set that tokens are verified with'),
-  jwksUrl: z.url().optional().describe('address of the JSON Web Key Set'),
-  jwtKeyFile: text.optional().describe('file with one key: a PEM public key, or the HS256 secret'),
-  issuer: text.optional().describe('required `iss` of a token'),
-  audience: list
-    .pipe(z.array(z.string()).min(1))
-    .optional()
-    .describe('accepted `aud` of a token, separated by commas'),
-  algorithms: list
-    .pipe(z.array(z.enum(['HS256', 'RS256', 'ES256', 'EdDSA'])).min(1))
-    .default(['RS256', 'ES256', 'EdDSA'])
-    .describe('signature algorithms that are accepted, separated by commas'),
-  clockToleranceMs: whole
-    .pipe(z.int().min(0))
-    .default(5_000)
-    .describe('leeway for `exp` and `nbf`'),
-  tokenCacheSize: count.default(10_000).describe('verified tokens that are remembered'),
-  maxHeaderBytes: bytes
-    .pipe(z.int().max(1024 * 1024))
-    .default(16_384)
-    .describe('largest request head'),
-  maxQueued: whole
-    .pipe(z.int().min(0))
-    .default(1_000)
-    .describe('calls of one function that may wait for a slot'),
-  queueWaitMs: durationMs.default(30_000).describe('longest wait for a slot'),
-  maxCalls: count
-    .default(20_000)
-    .describe('calls that this gateway has at once, waiting ones included'),
-  maxCallsPerPrincipal: count
-    .optional()
-    .describe('calls that one principal has at once, waiting ones included'),
-  retryBodyBytes: whole
-    .pipe(z.int().min(0))
-    .default(64 * 1024)
-    .describe('largest request body that is kept for another attempt when a runner is lost'),
-  idempotencyWindowMs: durationMs
-    .default(600_000)
-    .describe('how long the answer to a request with an Idempotency-Key is kept for the next one'),
-  idempotencyCacheBytes: bytes.default(16 * 1024 * 1024).describe('memory for such answers'),
-  priorityClaim: text
-    .default('callgate_priority')
-    .describe('claim that says which calls leave the queue first: -5 to 5'),
-  weightClaim: text
-    .default('callgate_weight')
-    .describe('claim that says how many calls a turn a principal has in the queue: 1 to 100'),
-  creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
-  receiveBufferBytes: bytes
-    .pipe(z.int().max(480 * 1024))
-    .default(256 * 1024)
-    .describe("kernel's buffer for what one client sends: larger is faster over long distances"),
-  maxMessageBytes: bytes
-    .pipe(z.int().max(MAX_MESSAGE_BYTES))
-    .default(DEFAULT_MAX_MESSAGE_BYTES)
-    .describe('largest message of a WebSocket, whatever its function says'),
-  socketExpiry: z
-    .enum(['close', 'ignore'])
-    .default('close')
-    .describe('what happens to a WebSocket whose token expires: closed with 4401, or nothing'),
-  drainDelayMs: whole
-    .pipe(z.int().min(0).max(2_147_483_647))
-    .default(0)
-    .describe('how long /readyz says 503 on shutdown before the public port closes'),
-  drainMs: durationMs
-    .default(30_000)
-    .describe('how long calls in flight may take to finish on shutdown'),
+  host: setting(text, 'address of the public port', '0.0.0.0'),
+  port: setting(port, 'public port; 0 picks a free one', 8080),
+  sharePort: setting(
+    toggle,
+    'let other gateways on this machine listen on the public port, too',
+    false,
+  ),
+  adminHost: setting(text, 'address of the admin port', '127.0.0.1'),
+  adminPort: setting(port, 'admin port; 0 picks a free one', 8081),
+  jwksFile: setting(text, 'file with the JSON Web Key Set that tokens are verified with'),
+  jwksUrl: setting(url, 'address of the JSON Web Key Set'),
+  jwtKeyFile: setting(text, 'file with one key: a PEM public key, or the HS256 secret'),
+  issuer: setting(text, 'required `iss` of a token'),
+  audience: setting(listOf(text), 'accepted `aud` of a token, separated by commas'),
+  algorithms: setting(
+    listOf(oneOf('HS256', 'RS256', 'ES256', 'EdDSA')),
+    'signature algorithms that are accepted, separated by commas',
+    ['RS256', 'ES256', 'EdDSA'],
+  ),
+  clockToleranceMs: setting(whole(0), 'leeway for `exp` and `nbf`', 5_000),
+  tokenCacheSize: setting(count, 'verified tokens that are remembered', 10_000),
+  maxHeaderBytes: setting(whole(1, 1024 * 1024), 'largest request head', 16_384),
+  maxQueued: setting(whole(0), 'calls of one function that may wait for a slot', 1_000),
+  queueWaitMs: setting(durationMs, 'longest wait for a slot', 30_000),
+  maxCalls: setting(count, 'calls that this gateway has at once, waiting ones included', 20_000),
+  maxCallsPerPrincipal: setting(
+    count,
+    'calls that one principal has at once, waiting ones included',
+  ),
+  retryBodyBytes: setting(
+    whole(0),
+    'largest request body that is kept for another attempt when a runner is lost',
+    64 * 1024,
+  ),
+  idempotencyWindowMs: setting(
+    durationMs,
+    'how long the answer to a request with an Idempotency-Key is kept for the next one',
+    600_000,
+  ),
+  idempotencyCacheBytes: setting(bytes, 'memory for such answers', 16 * 1024 * 1024),
+  priorityClaim: setting(
+    text,
+    'claim that says which calls leave the queue first: -5 to 5',
+    'callgate_priority',
+  ),
+  weightClaim: setting(
+    text,
+    'claim that says how many calls a turn a principal has in the queue: 1 to 100',
+    'callgate_weight',
+  ),
+  creditBytes: setting(bytes, 'memory for bodies in flight', 32 * 1024 * 1024),
+  receiveBufferBytes: setting(
+    whole(1, 480 * 1024),
+    "kernel's buffer for what one client sends: larger is faster over long distances",
+    256 * 1024,
+  ),
+  maxMessageBytes: setting(
+    whole(1, MAX_MESSAGE_BYTES),
+    'largest message of a WebSocket, whatever its function says',
+    DEFAULT_MAX_MESSAGE_BYTES,
+  ),
+  socketExpiry: setting(
+    oneOf('close', 'ignore'),
+    'what happens to a WebSocket whose token expires: closed with 4401, or nothing',
+    'close',
+  ),
+  drainDelayMs: setting(
+    whole(0, MAX_TIMER_MS),
+    'how long /readyz says 503 on shutdown before the public port closes',
+    0,
+  ),
+  drainMs: setting(durationMs, 'how long calls in flight may take to finish on shutdown', 30_000),
 }
 
 export const runnerSettings = {
-  version: z
-    .string()
-    .regex(FUNCTION_VERSION, 'one word of letters, digits, - and _')
-    .default(DEFAULT_VERSION)
-    .describe('version of the function, where several are deployed at once'),
-  creditBytes: bytes.default(32 * 1024 * 1024).describe('memory for bodies in flight'),
-  cancelGraceMs: durationMs.default(5_000).describe('how long a cancelled call may take to settle'),
-  drainMs: durationMs
-    .default(30_000)
-    .describe('how long calls in flight may take to finish on shutdown'),
+  version: setting(
+    word(FUNCTION_VERSION),
+    'version of the function, where several are deployed at once',
+    DEFAULT_VERSION,
+  ),
+  creditBytes: setting(bytes, 'memory for bodies in flight', 32 * 1024 * 1024),
+  cancelGraceMs: setting(durationMs, 'how long a cancelled call may take to settle', 5_000),
+  drainMs: setting(durationMs, 'how long calls in flight may take to finish on shutdown', 30_000),
 }
 
-type Settings = Record<string, z.ZodType>
-export type Config<S extends Settings> = Readonly<{ [K in keyof S]: z.infer<S[K]> }>
+export type Settings = Readonly<Record<string, Setting<unknown>>>
+export type Config<S extends Settings> = Readonly<{ [K in keyof S]: S[K]['byDefault'] }>
 
 export type NatsConfig = Config<typeof natsSettings>
 export type GatewayConfig = Config<
@@ -195,16 +175,15 @@ export function readConfig<S extends Settings>(
 ): Config<S> {
   const values: Record<string, unknown> = {}
   const faults: string[] = []
-  for (const [name, schema] of Object.entries(settings)) {
+  for (const [name, { schema, expected, byDefault }] of Object.entries(settings)) {
     const flag = flags[name]
     // An empty variable means unset, as in every shell script that passes one on.
-    const variable = environment[variableName(name)] || undefined
-    const result = schema.safeParse(flag ?? variable)
-    if (result.success) values[name] = result.data
-    else {
+    const given = flag ?? (environment[variableName(name)] || undefined)
+    const result = given === undefined ? null : v.safeParse(schema, given)
+    if (result?.success === false) {
       const source = flag === undefined ? variableName(name) : `--${flagName(name)}`
-      faults.push(`${source}: ${result.error.issues.map((issue) => issue.message).join('; ')}`)
-    }
+      faults.push(`${source}: must be ${expected}`)
+    } else values[name] = result === null ? byDefault : result.output
   }
   if (faults.length > 0) throw new ConfigError(faults)
   return Object.freeze(values) as Config<S>

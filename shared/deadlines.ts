@@ -3,9 +3,7 @@
 // call takes a microsecond of it.
 
 import { performance } from 'node:perf_hooks'
-
-/** The longest wait that Node has. */
-const MAX_WAIT_MS = 2 ** 31 - 1
+import { MAX_TIMER_MS } from './max-timer.js'
 
 export interface Limited {
   /** The limit has passed; it is no longer set. */
@@ -59,7 +57,7 @@ class Line {
   }
 
   #wait(ms: number): NodeJS.Timeout {
-    return setTimeout(() => this.#onTimer(), Math.min(ms, MAX_WAIT_MS))
+    return setTimeout(() => this.#onTimer(), Math.min(ms, MAX_TIMER_MS))
   }
 
   #onTimer(): void {

@@ -2,7 +2,7 @@
 //
 // While several versions take calls, the routes and limits are those of the one with the most weight.
 
-import { z } from 'zod'
+import * as v from 'valibot'
 import { DEFAULT_VERSION, FUNCTION_VERSION, type Manifest } from './manifest.js'
 
 /** Weights by version; a version that is not named gets no calls. */
@@ -18,15 +18,16 @@ export interface Deployment {
 
 const MOST_WEIGHT = 100
 
-const trafficSchema = z.record(
-  z.string().regex(FUNCTION_VERSION),
-  z.number().min(0).max(MOST_WEIGHT),
+const trafficSchema = v.record(
+  v.pipe(v.string(), v.regex(FUNCTION_VERSION)),
+  v.pipe(v.number(), v.minValue(0), v.maxValue(MOST_WEIGHT)),
 )
 
 /** Reads what `callgate deploy --weight` has written; null for what is none. */
 export function readTraffic(text: string): Traffic | null {
   try {
-    return trafficSchema.parse(JSON.parse(text))
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) ? null : v.parse(trafficSchema, value)
   } catch {
     return null
   }

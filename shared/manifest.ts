@@ -1,7 +1,8 @@
 // What a function declares to the rest of the system: the value under its name in the registry, as JSON,
 // so that an operator can read and write it with any NATS tool. Runners write it, gateways watch it.
 
-import { z } from 'zod'
+import * as v from 'valibot'
+import { MAX_TIMER_MS } from './max-timer.js'
 import { parseRoute } from './route-pattern.js'
 
 /** The manifest's own version. A gateway leaves a manifest of another version alone and says so. */
@@ -31,57 +32,68 @@ export const DEFAULT_SOCKET_IDLE_MS = 600_000
 /** Proxies cut what is silent for a minute, many of them earlier. */
 export const DEFAULT_PING_MS = 15_000
 
-const durationMs = z.int().min(1).max(2_147_483_647)
+const durationMs = v.nullable(whole(1, MAX_TIMER_MS))
+const key = v.pipe(v.string(), v.nonEmpty())
 
-const manifestSchema = z.object({
-  version: z.literal(MANIFEST_VERSION),
-  name: z.string().regex(FUNCTION_NAME),
-  form: z.enum(['run', 'fetch', 'socket']),
+const manifestSchema = v.object({
+  version: v.literal(MANIFEST_VERSION),
+  name: v.pipe(v.string(), v.regex(FUNCTION_NAME)),
+  form: v.picklist(['run', 'fetch', 'socket']),
   /** As `parseRoute` reads them: `POST /v1/embeddings`. May be empty: then only NATS leads here. */
-  routes: z.array(z.string().superRefine(checkRoute)).max(64),
+  routes: v.pipe(v.array(v.pipe(v.string(), v.rawCheck(checkRoute))), v.maxLength(64)),
   /** `public`, or the scopes that a token needs, all of them; none means any valid token. */
-  auth: z.union([z.literal('public'), z.object({ scopes: z.array(z.string()).max(32) })]),
-  maxInputs: z.int().min(1).max(10_000),
+  auth: v.union([
+    v.literal('public'),
+    v.object({ scopes: v.pipe(v.array(v.string()), v.maxLength(32)) }),
+  ]),
+  maxInputs: whole(1, 10_000),
   /** Total time of a call in milliseconds; null: unlimited. */
-  timeoutMs: durationMs.nullable(),
+  timeoutMs: durationMs,
   /** Longest wait for the answer's first byte, from the moment a runner has the call; null: unlimited. */
-  firstByteMs: durationMs.nullable(),
+  firstByteMs: durationMs,
   /** Longest pause between two frames, in either direction; null: unlimited. */
-  idleMs: durationMs.nullable(),
+  idleMs: durationMs,
   /** A stream of server-sent events that is silent for so long gets a comment; null: none. */
-  pingMs: durationMs.nullable(),
+  pingMs: durationMs,
   /** Largest request body in bytes; null: unbounded. */
-  maxBodyBytes: z.int().min(0).nullable(),
+  maxBodyBytes: v.nullable(whole(0, Number.MAX_SAFE_INTEGER)),
   /** Largest WebSocket message in bytes, either way. */
-  maxMessageBytes: z.int().min(1).max(MAX_MESSAGE_BYTES),
+  maxMessageBytes: whole(1, MAX_MESSAGE_BYTES),
   // From here on with defaults: manifests of earlier releases do not say.
   /** Whether a call may run again when its runner was lost, whatever its method. */
-  idempotent: z.boolean().default(false),
+  idempotent: v.optional(v.boolean(), false),
   /** Runners that a call which may run again has one after the other, at most. */
-  maxAttempts: z.int().min(1).max(10).default(DEFAULT_MAX_ATTEMPTS),
+  maxAttempts: v.optional(whole(1, 10), DEFAULT_MAX_ATTEMPTS),
   /** Calls with one value of this go to one runner while it has room; null: to the least loaded. */
-  affinity: z
-    .union([
-      z.strictObject({ header: z.string().min(1).toLowerCase() }),
-      z.strictObject({ claim: z.string().min(1) }),
-      z.strictObject({ param: z.string().min(1) }),
-    ])
-    .nullable()
-    .default(null),
+  affinity: v.optional(
+    v.nullable(
+      v.union([
+        v.strictObject({ header: v.pipe(key, v.toLowerCase()) }),
+        v.strictObject({ claim: key }),
+        v.strictObject({ param: key }),
+      ]),
+    ),
+    null,
+  ),
   /** Longest that `load` may take in milliseconds; null: unlimited. */
-  loadTimeoutMs: durationMs.nullable().default(DEFAULT_LOAD_TIMEOUT_MS),
+  loadTimeoutMs: v.optional(durationMs, DEFAULT_LOAD_TIMEOUT_MS),
 })
 
+function whole(min: number, max: number) {
+  return v.pipe(v.number(), v.safeInteger(), v.minValue(min), v.maxValue(max))
+}
+
 /** As a runner and `callgate deploy` refuse it, so that nobody can register a route that matches nothing. */
-function checkRoute(text: string, context: z.RefinementCtx): void {
+function checkRoute({ dataset, addIssue }: v.RawCheckContext<string>): void {
+  if (!dataset.typed) return
   try {
-    parseRoute(text)
+    parseRoute(dataset.value)
   } catch (error) {
-    context.addIssue({ code: 'custom', message: (error as Error).message })
+    addIssue({ message: (error as Error).message })
   }
 }
 
-export type Manifest = Readonly<z.infer<typeof manifestSchema>>
+export type Manifest = Readonly<v.InferOutput<typeof manifestSchema>>
 
 export class ManifestError extends Error {
   override readonly name = 'ManifestError'
@@ -89,17 +101,18 @@ export class ManifestError extends Error {
 
 /** Reads a manifest from JSON text or a parsed value. Throws a ManifestError that lists every fault. */
 export function readManifest(source: unknown): Manifest {
-  const result = manifestSchema.safeParse(typeof source === 'string' ? parseJson(source) : source)
-  if (result.success) return result.data
-  const faults = result.error.issues.map(
-    (issue) => `${issue.path.join('.') || 'manifest'}: ${issue.message}`,
+  const value = typeof source === 'string' ? parseJson(source) : source
+  const result = v.safeParse(manifestSchema, value)
+  if (result.success) return result.output
+  const faults = result.issues.map(
+    (issue) => `${v.getDotPath(issue) ?? 'manifest'}: ${issue.message}`,
   )
   throw new ManifestError(faults.join('; '))
 }
 
 /** True when both say the same, whatever the order of their properties. */
 export function sameManifest(a: Manifest, b: Manifest): boolean {
-  return JSON.stringify(manifestSchema.parse(a)) === JSON.stringify(manifestSchema.parse(b))
+  return JSON.stringify(v.parse(manifestSchema, a)) === JSON.stringify(v.parse(manifestSchema, b))
 }
 
 function parseJson(text: string): unknown {

@@ -7,14 +7,12 @@ import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { gatewaySettings, natsSettings, readConfig } from '../../shared/config.js'
 import { CallError } from '../../shared/errors.js'
+import { durationMs, setting } from '../../shared/setting.js'
 import { EXIT_FAILURE, UserFailure } from '../failure.js'
 import { addSettings } from '../settings-options.js'
 
 const callSettings = {
-  timeoutMs: gatewaySettings.queueWaitMs
-    .unwrap()
-    .optional()
-    .describe('longest that the call may take, once it has a slot'),
+  timeoutMs: setting(durationMs, 'longest that the call may take, once it has a slot'),
   queueWaitMs: gatewaySettings.queueWaitMs,
 }
 const { registryReplicas: _, ...connectionSettings } = natsSettings

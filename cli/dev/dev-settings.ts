@@ -1,34 +1,21 @@
 // The settings of `callgate dev`: those of all its parts, with the defaults that suit one machine.
 
-import { z } from 'zod'
 import { gatewaySettings, logSettings, natsSettings, runnerSettings } from '../../shared/config.js'
+import { setting, text } from '../../shared/setting.js'
 import { stateSettings } from '../state-dir.js'
 
 export const devSettings = {
   gateway: {
     ...gatewaySettings,
-    host: withDefault(gatewaySettings.host, '127.0.0.1'),
+    host: { ...gatewaySettings.host, byDefault: '127.0.0.1' },
     // A Ctrl-C must not wait long for a stream that may go on for ever.
-    drainMs: withDefault(gatewaySettings.drainMs, 2_000),
+    drainMs: { ...gatewaySettings.drainMs, byDefault: 2_000 },
   },
   runner: { cancelGraceMs: runnerSettings.cancelGraceMs },
   nats: {
     ...natsSettings,
-    natsUrl: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('NATS servers, separated by commas; without it, dev starts its own'),
+    natsUrl: setting(text, 'NATS servers, separated by commas; without it, dev starts its own'),
   },
-  log: { ...logSettings, logFormat: withDefault(logSettings.logFormat, 'pretty') },
+  log: { ...logSettings, logFormat: { ...logSettings.logFormat, byDefault: 'pretty' as const } },
   state: stateSettings,
-}
-
-function withDefault<S extends z.ZodType>(
-  setting: z.ZodDefault<S>,
-  value: z.input<S> & z.output<S>,
-): z.ZodDefault<S> {
-  return new z.ZodDefault({ ...setting.def, defaultValue: value }).describe(
-    setting.description ?? '',
-  ) as z.ZodDefault<S>
 }

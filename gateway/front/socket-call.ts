@@ -10,6 +10,7 @@ import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.j
 import type { Logger } from 'pino'
 import { CallError, errorMeaning } from '../../shared/errors.js'
 import type { FlatHeaders } from '../../shared/frame.js'
+import { MAX_TIMER_MS } from '../../shared/max-timer.js'
 import type { Principal } from '../auth.js'
 import type { AnswerHandler, SocketHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
@@ -33,8 +34,6 @@ const MAX_WAITING_MESSAGES = 10_000
 const LEAST_WAITING_BYTES = 1024 * 1024
 /** Compressing less than this makes it longer, or saves nothing worth the time. */
 const LEAST_COMPRESSED_BYTES = 512
-/** Node's timers hold no more. */
-const MAX_TIMER_MS = 2_147_483_647
 const EXPIRED_TOKEN_CODE = 4401
 const MAX_REASON_BYTES = 123
 
