@@ -8,7 +8,7 @@ export type CallEnd =
   /** The connection ended behind the head and before the end: nobody can take it for whole. */
   | { readonly how: 'cut'; readonly answer: HttpAnswer }
   /** The connection could not be made, or ended before there was a head. */
-  | { readonly how: 'lost'; readonly reason: string }
+  | { readonly how: 'lost'; readonly reason: string; readonly history: string }
   /** The client went away, as it was told to. */
   | { readonly how: 'left' }
   /** Nothing ended it. */

@@ -154,6 +154,9 @@ class Connection {
   #exchange: Exchange | null = null
   #reason = 'closed'
   #freeSinceMs = 0
+  /** What it was when its call began, for who looks for the cause of a lost one. */
+  #history = 'new'
+  #lastPath = ''
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket
@@ -176,6 +179,11 @@ class Connection {
   }
 
   run(exchange: Exchange, text: Buffer): void {
+    if (this.#freeSinceMs > 0) {
+      const silentMs = performance.now() - this.#freeSinceMs
+      this.#history = `silent for ${silentMs.toFixed(0)} ms after ${this.#lastPath}`
+    }
+    this.#lastPath = exchange.request.path
     this.#exchange = exchange
     this.#socket.setTimeout(0)
     exchange.begin(() => this.destroy())
@@ -220,8 +228,10 @@ class Connection {
     this.#exchange = null
     if (exchange === null) return
     const { answer } = exchange
-    if (answer.status === 0) exchange.end({ how: 'lost', reason: this.#reason })
-    else exchange.end({ how: 'cut', answer })
+    if (answer.status === 0) {
+      const history = `the connection was ${this.#history}`
+      exchange.end({ how: 'lost', reason: this.#reason, history })
+    } else exchange.end({ how: 'cut', answer })
   }
 }
 

@@ -52,7 +52,11 @@ export function judge(end: CallEnd, expected: Expectation): Verdict {
     case 'left':
       return { outcome: 'left' }
     case 'lost':
-      return { outcome: 'connection lost', because: ['gateway killed'], detail: end.reason }
+      return {
+        outcome: 'connection lost',
+        because: ['gateway killed'],
+        detail: [end.reason, end.history].join(', '),
+      }
     case 'cut':
       return judgeCut(end.answer, expected)
     case 'answered':

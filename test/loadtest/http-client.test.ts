@@ -46,7 +46,7 @@ test('one that is cut, one without an answer, and one that is no HTTP', async (t
   t.equal((await other.client.call(GET)).how, 'garbled')
   other.server.close()
   const end = await new HttpClient('http://127.0.0.1:9').call(GET)
-  t.same(end, { how: 'lost', reason: 'ECONNREFUSED' })
+  t.same(end, { how: 'lost', reason: 'ECONNREFUSED', history: 'the connection was new' })
 })
 
 test('one that never ends is hung; a client that leaves is gone', async (t) => {

@@ -66,7 +66,7 @@ test('other failures need something to blame, of their kind and in their time', 
   t.notOk(disturbances.explain(lost.because!, nowMs - 2_000, nowMs - 1_000))
   over()
   t.notOk(disturbances.explain(lost.because!, nowMs + 60_000, nowMs + 61_000))
-  const gone = judge({ how: 'lost', reason: 'ECONNRESET' }, HELLO)
+  const gone = judge({ how: 'lost', reason: 'ECONNRESET', history: 'new' }, HELLO)
   t.notOk(disturbances.explain(gone.because!, nowMs, nowMs + 1))
   const cut = judge(end('cut', 200, 'hel'), HELLO)
   t.ok(disturbances.explain(cut.because!, nowMs, nowMs + 1))
