@@ -7,14 +7,15 @@
 // `ending` waits for the client to take what it was sent: the engine would take it all over and tell
 // nobody how much of it there is.
 //
-// A body of known length goes through `tryEnd`, which keeps its Content-Length; any other is chunked.
-// Both say when the client's socket is full; `onSent` tells the bytes that have left our hands.
+// A body of known length goes through `tryEnd`, which keeps its Content-Length; any other is a `ChunkedBody`.
+// Both know when the client's socket is full; `onSent` tells the bytes that have left our hands.
 
 import type { HttpResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { headerValue } from '../../shared/flat-headers.js'
 import type { FlatHeaders } from '../../shared/frame.js'
+import { ChunkedBody } from './chunked-body.js'
 
 const STATUS_LINES = new Map(
   Object.entries(STATUS_CODES).map(([status, text]) => [Number(status), `${status} ${text}`]),
@@ -51,6 +52,8 @@ export class ResponseWriter {
   /** Of a body of known length. */
   #totalBytes: number | null = null
   #waiting: Uint8Array[] = []
+  /** Of a body of unknown length. */
+  #chunks: ChunkedBody | null = null
 
   constructor(res: HttpResponse, callId: string, isHead: boolean, listener: WriterListener) {
     this.#res = res
@@ -122,6 +125,7 @@ export class ResponseWriter {
     }
     this.#state = 'streaming'
     this.#totalBytes = contentLengthOf(headers)
+    if (this.#totalBytes === null) this.#chunks = new ChunkedBody(res)
     res.onWritable(() => this.#onWritable())
     res.cork(() => {
       this.#writeHead(status, headers)
@@ -134,21 +138,19 @@ export class ResponseWriter {
     if (this.#state !== 'streaming' || bytes.length === 0) return
     this.#sentBytes += bytes.length
     this.#unsentBytes += bytes.length
-    if (this.#totalBytes !== null) {
-      if (this.#waiting.length > 0) this.#waiting.push(copyBytes(bytes))
-      else this.#tryEnd(bytes)
-      return
-    }
-    let hasRoom = false
-    this.#res.cork(() => {
-      hasRoom = this.#res.write(bytes)
-    })
-    if (hasRoom) this.#reportSent()
+    if (this.#chunks !== null) {
+      this.#chunks.write(bytes)
+      this.#reportSent()
+    } else if (this.#waiting.length > 0) this.#waiting.push(copyBytes(bytes))
+    else this.#tryEnd(bytes)
   }
 
-  /** Text of the gateway's own, between pieces of the body; takes no credit. Not into a body of known length. */
+  /**
+   * Text of the gateway's own, between pieces of the body; takes no credit. Not into a body of known length,
+   * nor where the client has yet to take what was written before.
+   */
   insert(text: string): void {
-    if (this.#state !== 'streaming' || this.#totalBytes !== null) return
+    if (this.#state !== 'streaming' || this.#chunks === null || this.#chunks.isWaiting) return
     this.#res.cork(() => this.#res.write(text))
   }
 
@@ -158,7 +160,7 @@ export class ResponseWriter {
    */
   end(last: Uint8Array = NOTHING): void {
     if (this.#state !== 'streaming') return
-    if (this.#totalBytes === null && this.#unsentBytes === 0) {
+    if (this.#chunks !== null && this.#unsentBytes === 0) {
       this.#sentBytes += last.length
       return this.#complete(last)
     }
@@ -184,6 +186,7 @@ export class ResponseWriter {
   abandon(): void {
     this.#state = 'done'
     this.#waiting = []
+    this.#chunks?.clear()
     this.#reportSent()
   }
 
@@ -245,10 +248,18 @@ export class ResponseWriter {
   /** Tries again what the client has not taken, which sets the engine's clock anew. */
   retry(): void {
     if (this.#waiting.length > 0) this.#onWritable()
+    else if (!this.isDone) this.#chunks?.flush()
   }
 
   #onWritable(): boolean {
     if (this.isDone) return true
+    if (this.#chunks !== null) {
+      this.#chunks.onWritable()
+      this.#reportSent()
+      if (this.#state === 'ending' && this.#unsentBytes === 0) this.#complete()
+      // False would be for the engine's own way of writing the rest.
+      return true
+    }
     while (this.#waiting.length > 0) {
       if (!this.#tryEnd(this.#waiting.shift()!)) return false
       if (this.isDone) return true
@@ -270,8 +281,9 @@ export class ResponseWriter {
   }
 
   #reportSent(): void {
-    const bytes = this.#unsentBytes
-    this.#unsentBytes = 0
+    const unsentBytes = this.#chunks?.unsentBytes ?? 0
+    const bytes = this.#unsentBytes - unsentBytes
+    this.#unsentBytes = unsentBytes
     if (bytes > 0) this.#listener.onSent(bytes)
   }
 }
