@@ -146,7 +146,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   }
 
   onHead(status: number, headers: FlatHeaders): void {
-    this.#writer.begin(status, headers, this.#afterAnswer)
+    this.#writer.begin(status, headers, this.#afterAnswer, this.#mustLinger)
     if (this.#writer.isDone) {
       // HEAD, or a status without a body: nobody wants what the function still has to say.
       this.#invocation?.cancel('succeeded')
@@ -174,11 +174,14 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   onEnd(): void {
     this.#resume()
     const pieces = this.#takeUnwritten()
+    if (this.#mustLinger) {
+      for (const bytes of pieces) this.#writer.write(bytes)
+      return this.#linger()
+    }
     const last = pieces.at(-1) ?? NOTHING
-    const isSmall = last.length <= SMALL_BYTES && !this.#mustLinger
+    const isSmall = last.length <= SMALL_BYTES
     for (const bytes of isSmall ? pieces.slice(0, -1) : pieces) this.#writer.write(bytes)
-    if (this.#mustLinger) this.#linger(() => this.#writer.end())
-    else this.#writer.end(isSmall ? last : NOTHING)
+    this.#writer.end(isSmall ? last : NOTHING)
   }
 
   onError(error: CallError): void {
@@ -202,21 +205,21 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     if (connection === 'cut' || !this.#mustLinger || this.#head.method === 'HEAD') {
       return this.#writer.whole(status, headers, body, connection)
     }
-    // All but its last byte: the client may stop when it has read what it is told.
     const bytes = Buffer.from(body)
     // Before the function's own, which need not be true.
-    this.#writer.begin(status, ['content-length', String(bytes.length), ...headers], connection)
-    if (this.#writer.isDone) return
-    this.#writer.write(bytes.subarray(0, -1))
-    this.#linger(() => this.#writer.end(bytes.subarray(-1)))
+    const counted = ['content-length', String(bytes.length), ...headers]
+    this.#writer.begin(status, counted, connection, true)
+    this.#writer.write(bytes)
+    this.#linger()
   }
 
   get #mustLinger(): boolean {
     return this.#head.endsConnection && !this.#isBodyWhole
   }
 
-  #linger(end: () => void): void {
-    this.#lingeringEnd = new LingeringEnd(end)
+  #linger(): void {
+    if (this.#writer.isDone) return
+    this.#lingeringEnd = new LingeringEnd(() => this.#writer.end())
     this.#stalls.add(this)
   }
 

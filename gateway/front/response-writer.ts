@@ -52,6 +52,9 @@ export class ResponseWriter {
   /** Of a body of known length. */
   #totalBytes: number | null = null
   #waiting: Uint8Array[] = []
+  /** The last byte waits for `end`. */
+  #holdsEnd = false
+  #heldEnd: Uint8Array | null = null
   /** Of a body of unknown length. */
   #chunks: ChunkedBody | null = null
 
@@ -109,8 +112,14 @@ export class ResponseWriter {
   /**
    * The beginning of an answer whose body follows in `write`.
    * @param connection but not `cut`, which the engine does only behind a whole answer: `close` instead
+   * @param holdsEnd keeps the last byte until `end`, also of a known length: with it the answer ends
    */
-  begin(status: number, headers: FlatHeaders, connection: AfterAnswer = 'keep'): void {
+  begin(
+    status: number,
+    headers: FlatHeaders,
+    connection: AfterAnswer = 'keep',
+    holdsEnd = false,
+  ): void {
     if (this.#state !== 'idle') return
     const res = this.#res
     if (this.#isHead || isBodiless(status)) {
@@ -125,6 +134,7 @@ export class ResponseWriter {
     }
     this.#state = 'streaming'
     this.#totalBytes = contentLengthOf(headers)
+    this.#holdsEnd = holdsEnd
     if (this.#totalBytes === null) this.#chunks = new ChunkedBody(res)
     res.onWritable(() => this.#onWritable())
     res.cork(() => {
@@ -141,8 +151,10 @@ export class ResponseWriter {
     if (this.#chunks !== null) {
       this.#chunks.write(bytes)
       this.#reportSent()
-    } else if (this.#waiting.length > 0) this.#waiting.push(copyBytes(bytes))
-    else this.#tryEnd(bytes)
+    } else if (this.#holdsEnd && this.#sentBytes === this.#totalBytes) {
+      this.#heldEnd = copyBytes(bytes.subarray(-1))
+      this.#writeCounted(bytes.subarray(0, -1))
+    } else this.#writeCounted(bytes)
   }
 
   /**
@@ -165,6 +177,7 @@ export class ResponseWriter {
       return this.#complete(last)
     }
     this.write(last)
+    if (this.#heldEnd !== null) this.#writeCounted(this.#heldEnd)
     // Of a known length, and with the last byte of it written: the engine has ended the answer.
     if (this.#state !== 'streaming') return
     this.#state = 'ending'
@@ -217,6 +230,12 @@ export class ResponseWriter {
   ): number | undefined {
     if (status === 204 || status === 304) return undefined
     return contentLengthOf(headers) ?? bodyBytes
+  }
+
+  #writeCounted(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    if (this.#waiting.length > 0) this.#waiting.push(copyBytes(bytes))
+    else this.#tryEnd(bytes)
   }
 
   /** Sends what the socket takes, keeps the rest. */

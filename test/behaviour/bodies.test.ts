@@ -13,6 +13,7 @@ import { RawClient } from '../support/raw-client.js'
 import { System, streamOf } from '../support/system.js'
 
 const MAX_BODY_BYTES = 100_000
+const LONG_ANSWER_BYTES = 100_000
 /** Far more than socket buffers hold. */
 const TOO_MANY_BYTES = 30_000_000
 
@@ -51,6 +52,22 @@ await system.serve(
           )
           .pipeThrough(new TextEncoderStream()),
       ),
+  }),
+)
+await system.serve(
+  defineFunction({
+    name: 'early',
+    route: 'POST /early/:isDeclared',
+    auth: 'public',
+    maxInputs: 4,
+    fetch: (_request, { params }) => {
+      const headers = { 'content-length': String(LONG_ANSWER_BYTES) }
+      const body = streamOf([
+        new Uint8Array(LONG_ANSWER_BYTES / 2),
+        new Uint8Array(LONG_ANSWER_BYTES / 2),
+      ])
+      return new Response(body, { headers: params.isDeclared === 'true' ? headers : {} })
+    },
   }),
 )
 const lengths: [header: string, chunks: number[]][] = [
@@ -185,6 +202,26 @@ for (const isChunked of [false, true]) {
       t.equal(status, '413')
       t.match(JSON.parse(body!), { code: 'payload_too_large' })
     }
+  })
+}
+
+for (const isDeclared of [true, false]) {
+  const how = isDeclared ? 'of declared length' : 'in chunks'
+  t.test(`a long answer ${how} reaches a client that sends all before it reads`, async (t) => {
+    const client = await RawClient.connect(t, system.port)
+    client.socket.pause()
+    await client.write(
+      `POST /early/${isDeclared} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${TOO_MANY_BYTES}\r\n\r\n`,
+    )
+    for (let piece = 0; piece < 30; piece += 1) {
+      await client.write(new Uint8Array(TOO_MANY_BYTES / 30))
+    }
+    client.socket.resume()
+    const answer = await client.answer()
+    t.equal(answer?.status, 200)
+    t.ok(answer?.isWhole)
+    t.equal(answer?.body.length, LONG_ANSWER_BYTES)
+    t.notOk(await client.closed, 'no reset')
   })
 }
 
