@@ -1,10 +1,12 @@
 // The request's body as it arrives, and its two ways out: as one piece for `run`, as a stream for
 // `fetch`. Credit is granted as the function reads, so a function that reads slowly slows its client.
 
+import { BodyPieces } from '../shared/body-pieces.js'
 import { type CreditBudget, ReceiveWindow } from '../shared/credit.js'
 import { CallError } from '../shared/errors.js'
 import { INITIAL_BODY_CREDIT_BYTES } from '../shared/frame.js'
 
+const NOTHING = new Uint8Array(0)
 const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: 2 * 1024 * 1024 }
 
 export interface RequestBodyOptions {
@@ -18,7 +20,7 @@ export interface RequestBodyOptions {
 export class RequestBody {
   readonly #options: RequestBodyOptions
   readonly #window: ReceiveWindow
-  readonly #chunks: Uint8Array[] = []
+  readonly #chunks = new BodyPieces()
   #totalBytes = 0
   #hasEnded: boolean
   #failure: Error | null = null
@@ -63,7 +65,7 @@ export class RequestBody {
   fail(error: Error): void {
     if (this.#failure !== null) return
     this.#failure = error
-    this.#chunks.length = 0
+    this.#chunks.clear()
     this.#window.close()
     this.#wakeReader()
   }
@@ -87,10 +89,10 @@ export class RequestBody {
 
   /** Everything, as one piece. */
   async readAll(): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = []
+    const chunks = new BodyPieces()
     for (let chunk = await this.read(); chunk !== null; chunk = await this.read())
       chunks.push(chunk)
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+    return chunks.take() ?? NOTHING
   }
 
   /** A stream that reads from NATS only as its own reader reads. */

@@ -1,6 +1,7 @@
 // The request's body on its way to the runner: as much as the credit covers is sent, the rest waits, and
 // what was sent is kept for as long as the call may still have to go to another runner.
 
+import { BodyPieces } from '../../shared/body-pieces.js'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { Allowance, type CreditBudget } from '../../shared/credit.js'
 import { FRAME, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
@@ -16,8 +17,7 @@ export class RequestBodySender {
   #outbox: Outbox | null = null
   #id = 0
   /** Sent. Until the runner is known to have the call that is within the initial credit. */
-  #kept: Uint8Array[] = []
-  #keptBytes = 0
+  readonly #kept = new BodyPieces()
   #isKeeping = true
   #isTaken = false
   /** What came before there was a runner: in its own memory, since most calls carry it in their CALL. */
@@ -82,9 +82,7 @@ export class RequestBodySender {
   /** The runner would not or could not take the call: back to the beginning, for another one. */
   rewind(): void {
     this.#outbox = null
-    this.#first = this.#kept.length <= 1 ? (this.#kept[0] ?? null) : Buffer.concat(this.#kept)
-    this.#kept = []
-    this.#keptBytes = 0
+    this.#first = this.#kept.take()
   }
 
   /** `bytes` may be reused on return. False when some of them wait. */
@@ -120,14 +118,13 @@ export class RequestBodySender {
   /** The runner has the call. */
   onTaken(): void {
     this.#isTaken = true
-    if (this.#keptBytes > this.#replayBytes || this.#replayBytes === 0) this.dropKept()
+    if (this.#kept.bytes > this.#replayBytes || this.#replayBytes === 0) this.dropKept()
   }
 
   /** From here on another runner cannot be tried. */
   dropKept(): void {
     this.#isKeeping = false
-    this.#kept = []
-    this.#keptBytes = 0
+    this.#kept.clear()
   }
 
   /** Nobody wants the rest. */
@@ -163,8 +160,7 @@ export class RequestBodySender {
 
   #keep(bytes: Uint8Array): void {
     this.#kept.push(bytes)
-    this.#keptBytes += bytes.length
-    if (this.#isTaken && this.#keptBytes > this.#replayBytes) this.dropKept()
+    if (this.#isTaken && this.#kept.bytes > this.#replayBytes) this.dropKept()
   }
 
   #sendEnd(): void {

@@ -10,6 +10,7 @@
 
 import type { HttpResponse } from 'uWebSockets.js'
 import { performance } from 'node:perf_hooks'
+import { BodyPieces } from '../../shared/body-pieces.js'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { CallError } from '../../shared/errors.js'
 import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
@@ -68,7 +69,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #lingeringEnd: LingeringEnd | null = null
 
   // The body before the invocation starts.
-  #collected: Uint8Array[] = []
+  readonly #collected = new BodyPieces()
   #bodyBytes = 0
   #isBodyWhole: boolean
   #isPaused = false
@@ -285,9 +286,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #dispatch(): void {
     if (this.#state !== 'collecting') return
     this.#state = 'dispatched'
-    const body =
-      this.#collected.length <= 1 ? (this.#collected[0] ?? null) : Buffer.concat(this.#collected)
-    this.#collected = []
+    const body = this.#collected.take()
     const { method, idempotencyKey } = this.#head
     const head = this.#callHeads.of(this.#route!, this.#head, method, this.#callId)
     this.#invocation =
@@ -355,7 +354,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #finish(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#collected = []
+    this.#collected.clear()
     this.#lingeringEnd?.cancel()
     this.#events?.stop()
     this.#stalls.delete(this)
@@ -379,7 +378,19 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
 /** The same bytes in few pieces. */
 function joined(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
   if (pieces.length <= 1) return pieces
-  let bytes = 0
-  for (const piece of pieces) bytes += piece.length
-  return bytes <= SMALL_BYTES ? [Buffer.concat(pieces, bytes)] : pieces
+  const all: Uint8Array[] = []
+  let run: Uint8Array[] = []
+  let runBytes = 0
+  const endRun = () => {
+    if (run.length > 0) all.push(run.length === 1 ? run[0]! : Buffer.concat(run, runBytes))
+    run = []
+    runBytes = 0
+  }
+  for (const piece of pieces) {
+    if (runBytes + piece.length > SMALL_BYTES) endRun()
+    run.push(piece)
+    runBytes += piece.length
+  }
+  endRun()
+  return all
 }
