@@ -39,6 +39,8 @@ export class Functions {
   readonly #onDeployed: DeploymentsListener
   #deployments: ReadonlyMap<string, Deployment> = new Map()
   #table: RouteTable<RouteTarget> = RouteTable.build<RouteTarget>([])
+  /** Of a thousand manifests a deploy changes one. */
+  readonly #entries = new WeakMap<Manifest, readonly RouteEntry<RouteTarget>[]>()
   #stop: () => void = () => {}
   #retry: NodeJS.Timeout | null = null
   #isClosed = false
@@ -113,7 +115,15 @@ export class Functions {
     this.#onDeployed(deployments, before)
   }
 
-  #entriesOf(manifest: Manifest): RouteEntry<RouteTarget>[] {
+  #entriesOf(manifest: Manifest): readonly RouteEntry<RouteTarget>[] {
+    const known = this.#entries.get(manifest)
+    if (known !== undefined) return known
+    const entries = this.#readEntries(manifest)
+    this.#entries.set(manifest, entries)
+    return entries
+  }
+
+  #readEntries(manifest: Manifest): RouteEntry<RouteTarget>[] {
     const target: RouteTarget = {
       functionName: manifest.name,
       isPublic: manifest.auth === 'public',

@@ -51,10 +51,16 @@ export class RouteTable<T> {
 
   private constructor(entries: readonly RouteEntry<T>[]) {
     const conflicts: RouteConflict<T>[] = []
-    for (const { method, host, path, target } of entries) {
-      const kept = this.#routesOf(host).add(method, path, target)
-      const route = `${method} ${host ?? ''}${path}`
-      if (kept !== undefined) conflicts.push({ route, kept: kept.target, refused: target })
+    for (const entry of entries) {
+      const { method, host, path, target } = entry
+      const segments = segmentsOf(entry)
+      const kept = this.#routesOf(host).add(method, path, segments, target)
+      if (kept === undefined) continue
+      conflicts.push({
+        route: `${method} ${host ?? ''}${path}`,
+        kept: kept.target,
+        refused: target,
+      })
     }
     this.conflicts = conflicts
   }
@@ -105,11 +111,12 @@ interface Route<T> {
   parameterNames: readonly string[]
 }
 
+/** Of ten thousand most have only one of these: an empty map is not nothing. */
 interface Node<T> {
-  statics: Map<string, Node<T>>
+  statics: Map<string, Node<T>> | undefined
   parameter: Node<T> | undefined
-  routes: Map<string, Route<T>>
-  wildcardRoutes: Map<string, Route<T>>
+  routes: Map<string, Route<T>> | undefined
+  wildcardRoutes: Map<string, Route<T>> | undefined
 }
 
 /** The routes of one host, or of every host. */
@@ -120,8 +127,12 @@ class HostRoutes<T> {
   readonly #static = new Map<string, Map<string, RouteMatch<T>>>()
 
   /** Returns the route that is already there, if one is, and then adds nothing. */
-  add(method: string, path: string, target: T): Route<T> | undefined {
-    const segments = parsePath(path)
+  add(
+    method: string,
+    path: string,
+    segments: readonly PathSegment[],
+    target: T,
+  ): Route<T> | undefined {
     const routes = this.#routesAt(segments)
     const kept = routes.get(method)
     if (kept !== undefined) return kept
@@ -137,12 +148,16 @@ class HostRoutes<T> {
   #routesAt(segments: readonly PathSegment[]): Map<string, Route<T>> {
     let node = this.#root
     for (const segment of segments) {
-      if (segment.kind === 'wildcard') return node.wildcardRoutes
+      if (segment.kind === 'wildcard') {
+        node.wildcardRoutes ??= new Map()
+        return node.wildcardRoutes
+      }
       if (segment.kind === 'parameter') {
         node.parameter ??= newNode()
         node = node.parameter
         continue
       }
+      node.statics ??= new Map()
       let next = node.statics.get(segment.text)
       if (next === undefined) {
         next = newNode()
@@ -150,6 +165,7 @@ class HostRoutes<T> {
       }
       node = next
     }
+    node.routes ??= new Map()
     return node.routes
   }
 
@@ -202,7 +218,7 @@ function searchNode<T>(node: Node<T>, search: Search, slashAt: number): RouteMat
     const nextSlashAt = path.indexOf('/', slashAt + 1)
     const end = nextSlashAt === -1 ? path.length : nextSlashAt
     const segment = path.slice(slashAt + 1, end)
-    const next = node.statics.get(segment)
+    const next = node.statics?.get(segment)
     const match = next && searchNode(next, search, end)
     if (match !== undefined) return match
     if (node.parameter !== undefined && segment !== '') {
@@ -212,7 +228,7 @@ function searchNode<T>(node: Node<T>, search: Search, slashAt: number): RouteMat
       values.pop()
     }
   }
-  if (node.wildcardRoutes.size === 0) return undefined
+  if (node.wildcardRoutes === undefined) return undefined
   values.push(path.slice(slashAt + 1))
   const match = matchAt(node.wildcardRoutes, search)
   values.pop()
@@ -220,10 +236,10 @@ function searchNode<T>(node: Node<T>, search: Search, slashAt: number): RouteMat
 }
 
 function matchAt<T>(
-  routes: ReadonlyMap<string, Route<T>>,
+  routes: ReadonlyMap<string, Route<T>> | undefined,
   search: Search,
 ): RouteMatch<T> | undefined {
-  if (routes.size === 0) return undefined
+  if (routes === undefined) return undefined
   const route = routeFor(search.method, routes)
   if (route === undefined) {
     search.otherMethods ??= new Set()
@@ -282,5 +298,22 @@ function namesIn(segments: readonly PathSegment[]): string[] {
 }
 
 function newNode<T>(): Node<T> {
-  return { statics: new Map(), parameter: undefined, routes: new Map(), wildcardRoutes: new Map() }
+  return {
+    statics: undefined,
+    parameter: undefined,
+    routes: undefined,
+    wildcardRoutes: undefined,
+  }
+}
+
+/** The same entries come with every deploy. */
+const knownSegments = new WeakMap<object, readonly PathSegment[]>()
+
+function segmentsOf(entry: RouteEntry<unknown>): readonly PathSegment[] {
+  let segments = knownSegments.get(entry)
+  if (segments === undefined) {
+    segments = parsePath(entry.path)
+    knownSegments.set(entry, segments)
+  }
+  return segments
 }

@@ -132,60 +132,17 @@ export class Registry {
    * rejects where it cannot be; after that `onLost` tells.
    */
   async watch(watcher: RegistryWatcher): Promise<() => void> {
-    const view = new RegistryView()
     const entries = await this.#kv.watch()
-    let isStopped = false
-    const stop = () => {
-      isStopped = true
-      entries.stop()
-    }
+    const follower = new Follower(entries, watcher)
     try {
       // An empty bucket sends nothing at all: ask, rather than wait for the first put.
       const isEmpty = (await this.#kv.status()).values === 0
-      await new Promise<void>((resolve, reject) => {
-        let isRead = false
-        const onRead = () => {
-          isRead = true
-          watcher.onChange(view.deployments())
-          resolve()
-        }
-        const onEnd = (error: unknown) => {
-          if (!isRead) reject(error)
-          else if (!isStopped) watcher.onLost(error)
-        }
-        if (isEmpty) onRead()
-        this.#follow(entries, isEmpty, view, watcher, onRead).then(
-          () => onEnd(new RegistryUnavailable('The function registry sends nothing any more.')),
-          onEnd,
-        )
-      })
+      await follower.start(isEmpty)
     } catch (error) {
-      stop()
+      follower.stop()
       throw error
     }
-    return stop
-  }
-
-  // `delta` counts the entries that are still to come of those that stood in the bucket at the start.
-  async #follow(
-    entries: AsyncIterable<KvWatchEntry>,
-    isEmpty: boolean,
-    view: RegistryView,
-    watcher: RegistryWatcher,
-    onRead: () => void,
-  ): Promise<void> {
-    let isRead = isEmpty
-    for await (const entry of entries) {
-      if (entry.operation === 'PUT') {
-        const fault = view.put(entry.key, entry.string())
-        if (fault !== null) watcher.onUnreadable(entry.key, fault)
-      } else view.delete(entry.key)
-      if (isRead) watcher.onChange(view.deployments())
-      else if ((entry.delta ?? 0) === 0) {
-        isRead = true
-        onRead()
-      }
-    }
+    return () => follower.stop()
   }
 
   async #keys(): Promise<string[]> {
@@ -206,5 +163,74 @@ export class Registry {
       if (error instanceof ManifestError) return null
       throw error
     }
+  }
+}
+
+/** Reads what a watch of the bucket sends. */
+class Follower {
+  readonly #entries: Awaited<ReturnType<KV['watch']>>
+  readonly #watcher: RegistryWatcher
+  readonly #view = new RegistryView()
+  #isRead = false
+  #isStopped = false
+  #isChanged = false
+
+  constructor(entries: Awaited<ReturnType<KV['watch']>>, watcher: RegistryWatcher) {
+    this.#entries = entries
+    this.#watcher = watcher
+  }
+
+  /** Resolves when what stood in the bucket has been read. */
+  start(isEmpty: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onEnd = (error: unknown) => {
+        if (!this.#isRead) reject(error)
+        else if (!this.#isStopped) this.#watcher.onLost(error)
+      }
+      const onRead = () => {
+        this.#isRead = true
+        this.#tell()
+        resolve()
+      }
+      if (isEmpty) onRead()
+      this.#readAll(onRead).then(
+        () => onEnd(new RegistryUnavailable('The function registry sends nothing any more.')),
+        onEnd,
+      )
+    })
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#entries.stop()
+  }
+
+  // `delta` counts the entries that are still to come of those that stood in the bucket at the start.
+  async #readAll(onRead: () => void): Promise<void> {
+    for await (const entry of this.#entries) {
+      this.#take(entry)
+      if (this.#isRead) this.#onChanged()
+      else if ((entry.delta ?? 0) === 0) onRead()
+    }
+  }
+
+  #take(entry: KvWatchEntry): void {
+    if (entry.operation !== 'PUT') return this.#view.delete(entry.key)
+    const fault = this.#view.put(entry.key, entry.string())
+    if (fault !== null) this.#watcher.onUnreadable(entry.key, fault)
+  }
+
+  /** Once in a turn of the event loop, whatever number of functions is deployed together. */
+  #onChanged(): void {
+    if (this.#isChanged) return
+    this.#isChanged = true
+    setImmediate(() => {
+      this.#isChanged = false
+      if (!this.#isStopped) this.#tell()
+    })
+  }
+
+  #tell(): void {
+    this.#watcher.onChange(this.#view.deployments())
   }
 }

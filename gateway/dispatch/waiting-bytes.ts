@@ -36,7 +36,9 @@ export class WaitingBytes {
     while (at < bytes.length) {
       let last = this.#pieces.at(-1)
       if (last === undefined || last.end === last.buffer.length) {
-        last = { buffer: bufferPool.take(BUFFER_BYTES), start: 0, end: 0 }
+        // Most uploads that wait for a slot have sent little: of thousands, half a MiB each would be much.
+        const size = last === undefined ? bytes.length : BUFFER_BYTES
+        last = { buffer: bufferPool.take(size), start: 0, end: 0 }
         this.#pieces.push(last)
       }
       const take = Math.min(bytes.length - at, last.buffer.length - last.end)
