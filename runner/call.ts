@@ -4,13 +4,15 @@
 import type { Logger } from 'pino'
 import type { CreditBudget } from '../shared/credit.js'
 import { deadlines, type Limited } from '../shared/deadlines.js'
-import { CallError, type ErrorCode, type InputIssue, isErrorCode } from '../shared/errors.js'
+import { CallError, type ErrorCode, isThrowableCode } from '../shared/errors.js'
 import { type CallFrame, type ErrorFrame, FRAME } from '../shared/frame.js'
 import type { Outbox } from '../shared/outbox.js'
 import { RunnerCallContext } from './call-context.js'
 import type { DefinedFunction, PublicError } from './define-function.js'
 import { serveFetch } from './fetch-form.js'
 import { FunctionSocket } from './function-socket.js'
+import { toInputIssues } from './input-issues.js'
+import { reasonOf } from './reason-of.js'
 import { Reply } from './reply.js'
 import { RequestBody } from './request-body.js'
 import { serveRun } from './run-form.js'
@@ -158,11 +160,14 @@ export class RunnerCall implements Limited {
     const timeoutMs = this.#frame[3]
     if (timeoutMs !== null) deadlines.clear(this, timeoutMs)
     if (this.#grace !== null) clearTimeout(this.#grace)
-    this.#body.fail(SETTLED)
-    this.#socket?.dispose()
-    if (failure !== null) this.#end(failure.error)
-    else this.#end()
-    this.#hold.release()
+    try {
+      this.#body.fail(SETTLED)
+      this.#socket?.dispose()
+      if (failure !== null) this.#end(failure.error)
+      else this.#end()
+    } finally {
+      this.#hold.release()
+    }
   }
 
   /** The last frame, once: when the function has settled, or when nobody knows whether it ever will. */
@@ -170,14 +175,25 @@ export class RunnerCall implements Limited {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#reply.sendGathered()
-    if (error.length > 0) {
-      const frame = this.#errorFrame(error[0])
-      if (!this.#outbox.send(frame)) {
-        const [type, id, code] = frame
-        this.#outbox.send([type, id, code, 'The reason is too long to be sent.', null, null])
-      }
-    }
+    if (error.length > 0) this.#sendError(error[0])
     this.#onEnded()
+  }
+
+  #sendError(error: unknown): void {
+    let frame = functionFailed(this.#frame[1])
+    try {
+      frame = this.#errorFrame(error)
+    } catch (fault) {
+      // Whatever was thrown may itself throw, when it is looked at or when the log writes it.
+      this.#context.log.error(
+        { fault: reasonOf(fault) },
+        'function failed with something that cannot be looked at',
+      )
+    }
+    if (this.#outbox.send(frame)) return
+    const [type, id, code, , , retryAfterSeconds] = frame
+    const message = 'The reason is too long to be sent.'
+    this.#outbox.send([type, id, code, message, null, retryAfterSeconds])
   }
 
   // The order of the questions matters: a function that is cancelled throws whatever it likes.
@@ -188,21 +204,14 @@ export class RunnerCall implements Limited {
       return [FRAME.error, id, abortReason.code, abortReason.message, null, null]
     }
     if (error instanceof CallError) {
-      return [FRAME.error, id, error.code, error.message, firstOf(error.issues), null]
+      return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
     }
     if (isPublicError(error)) {
       this.#context.log.info({ code: error.code, err: error }, 'function refused')
-      return [FRAME.error, id, error.code, error.message, firstOf(error.issues), null]
+      return [FRAME.error, id, error.code, String(error.message), toInputIssues(error.issues), null]
     }
     this.#context.log.error({ err: error }, 'function failed')
-    return [
-      FRAME.error,
-      id,
-      'function_failed',
-      'The function failed; its log has the reason.',
-      null,
-      null,
-    ]
+    return functionFailed(id)
   }
 
   #onGraceOver(): void {
@@ -222,11 +231,9 @@ export class RunnerCall implements Limited {
   }
 }
 
-/** A client reads the first ones; a body can be made to have as many as it likes. */
-const MAX_ISSUES = 100
-
-function firstOf(issues: readonly InputIssue[] | undefined): readonly InputIssue[] | null {
-  return issues === undefined ? null : issues.slice(0, MAX_ISSUES)
+function functionFailed(id: number): ErrorFrame {
+  const message = 'The function failed; its log has the reason.'
+  return [FRAME.error, id, 'function_failed', message, null, null]
 }
 
 const SETTLED = new Error('The call has ended.')
@@ -243,6 +250,6 @@ function isPublicError(error: unknown): error is PublicError {
   return (
     error instanceof Error &&
     error.name === 'PublicError' &&
-    isErrorCode((error as { code?: unknown }).code)
+    isThrowableCode((error as { code?: unknown }).code)
   )
 }

@@ -98,6 +98,9 @@ export class FunctionSocket implements CallSocket {
     if (this.#failure !== null) throw this.#failure
     if (this.#state !== 'open') throw closedError()
     const isText = typeof data === 'string'
+    if (!isText && !(data instanceof Uint8Array)) {
+      throw new TypeError('A message is a string or a Uint8Array.')
+    }
     const bytes = isText ? Buffer.from(data, 'utf8') : data
     const { maxMessageBytes } = this.#options
     if (bytes.length > maxMessageBytes) {
@@ -258,5 +261,6 @@ function checkClose(code: number, reason: string): void {
     (code >= 3000 && code <= 4999)
   if (!Number.isInteger(code) || !isAllowed)
     throw new RangeError(`${code} is no close code that may be sent.`)
+  if (typeof reason !== 'string') throw new TypeError('A close reason is a string.')
   if (Buffer.byteLength(reason) > 123) throw new RangeError('A close reason has 123 bytes at most.')
 }

@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import type { DefinedFunction, LoadContext } from './define-function.js'
 import { LoadError } from './load-function.js'
+import { reasonOf } from './reason-of.js'
 
 export interface Loading {
   /** What `load` has returned. Rejects with a LoadError; never settles after `stop`. */
@@ -76,8 +77,7 @@ export function loadModel(
 }
 
 function failed(error: unknown): LoadError {
-  const reason = error instanceof Error ? error.message : String(error)
-  return new LoadError(`\`load\` failed: ${reason}`, { cause: error })
+  return new LoadError(`\`load\` failed: ${reasonOf(error)}`, { cause: error })
 }
 
 function timedOut(timeoutMs: number): LoadError {

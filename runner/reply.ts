@@ -56,8 +56,8 @@ export class Reply implements Gatherer {
   async whole(status: number, headers: readonly string[], body: Uint8Array): Promise<void> {
     if (this.#failure !== null) throw this.#failure
     if (body.length <= this.#allowance.bytes && body.length <= this.#outbox.maxChunkBytes) {
+      checkHead(status, headers)
       this.#hasHead = true
-      checkHead(headers)
       if (!this.#outbox.send([FRAME.reply, this.#id, status, headers, body])) throw tooLarge()
       return
     }
@@ -68,10 +68,10 @@ export class Reply implements Gatherer {
 
   head(status: number, headers: FlatHeaders): void {
     if (this.#failure !== null) throw this.#failure
-    checkHead(headers)
+    checkHead(status, headers)
     this.#hasHead = true
     const length = headerValue(headers, 'content-length')
-    if (length !== null) this.#owedBytes = Number(length)
+    if (length !== null) this.#owedBytes = bytesOf(length)
     if (!this.#outbox.send([FRAME.head, this.#id, status, headers])) throw tooLarge()
   }
 
@@ -151,15 +151,31 @@ export class Reply implements Gatherer {
   }
 }
 
-function checkHead(headers: FlatHeaders): void {
+/** Callers take what is not as the wire has it for a fault of the runner, and end all of its calls. */
+function checkHead(status: number, headers: FlatHeaders): void {
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw new RangeError(
+      `A Response has the status ${status}; what can be sent is 200 to 599. Make a new Response of what came from elsewhere.`,
+    )
+  }
   let bytes = 0
-  for (const text of headers) bytes += text.length
+  for (const text of headers) {
+    if (typeof text !== 'string') throw new TypeError('A header of a Response is not a string.')
+    bytes += text.length
+  }
   if (bytes > MAX_HEAD_BYTES) {
     throw new CallError(
       'function_failed',
       `The response head is larger than ${MAX_HEAD_BYTES} bytes.`,
     )
   }
+}
+
+function bytesOf(contentLength: string): number {
+  if (!/^\d+$/.test(contentLength)) {
+    throw new TypeError(`${JSON.stringify(contentLength)} is no content-length.`)
+  }
+  return Number(contentLength)
 }
 
 /** Of what the NATS server takes in one message. */

@@ -1,10 +1,11 @@
 // The `run` form: decode and check the input, run, and send the value or the stream of values.
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { CallError, type InputIssue } from '../shared/errors.js'
+import { CallError } from '../shared/errors.js'
 import type { RunnerCallContext } from './call-context.js'
 import type { RunDeclaration } from './define-function.js'
 import { sendResponse } from './fetch-form.js'
+import { toInputIssues } from './input-issues.js'
 import { nextTurn, PIECES_A_TURN } from './next-turn.js'
 import type { Reply } from './reply.js'
 import {
@@ -46,20 +47,12 @@ async function readInput(context: RunnerCallContext<unknown>, body: RequestBody)
 async function check(schema: StandardSchemaV1, input: unknown): Promise<unknown> {
   const result = await schema['~standard'].validate(input)
   if (result.issues === undefined) return result.value
-  const issues = result.issues.map(toInputIssue)
+  const faults = result.issues.length
   throw new CallError(
     'invalid_input',
-    `The input has ${issues.length === 1 ? 'a fault' : `${issues.length} faults`}; see issues.`,
-    { issues },
+    `The input has ${faults === 1 ? 'a fault' : `${faults} faults`}; see issues.`,
+    { issues: toInputIssues(result.issues) ?? [] },
   )
-}
-
-function toInputIssue(issue: StandardSchemaV1.Issue): InputIssue {
-  const path = (issue.path ?? []).map((segment) => {
-    const key = typeof segment === 'object' ? segment.key : segment
-    return typeof key === 'number' ? key : String(key)
-  })
-  return { path, message: issue.message }
 }
 
 function sendValue(value: unknown, accept: string | null, reply: Reply): Promise<void> {

@@ -64,6 +64,10 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(TABLE, value)
 }
 
+export function isThrowableCode(value: unknown): value is ThrowableCode {
+  return isErrorCode(value) && errorMeaning[value].throwable
+}
+
 /** One fault of an input, with the path to it: `['items', 3, 'size']`. */
 export interface InputIssue {
   readonly path: readonly (string | number)[]

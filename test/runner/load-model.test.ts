@@ -35,6 +35,12 @@ for (const [how, definition] of Object.entries(FAILING)) {
   })
 }
 
+t.test('a `load` that throws what has no text has failed, too', async (t) => {
+  // Putting it into words threw, and the load never ended.
+  const definition = defineFunction({ load: () => Promise.reject(Object.create(null)), run })
+  await t.rejects(loadModel(definition, log, 60_000).model, { code: 'load_failed' })
+})
+
 t.test('a `load` that takes too long is told, and is load_timeout', async (t) => {
   let told: AbortSignal | undefined
   const definition = defineFunction({
