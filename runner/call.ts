@@ -12,7 +12,7 @@ import type { DefinedFunction, PublicError } from './define-function.js'
 import { serveFetch } from './fetch-form.js'
 import { FunctionSocket } from './function-socket.js'
 import { toInputIssues } from './input-issues.js'
-import { reasonOf } from './reason-of.js'
+import { logThrown } from './log-thrown.js'
 import { Reply } from './reply.js'
 import { RequestBody } from './request-body.js'
 import { serveRun } from './run-form.js'
@@ -183,12 +183,9 @@ export class RunnerCall implements Limited {
     let frame = functionFailed(this.#frame[1])
     try {
       frame = this.#errorFrame(error)
-    } catch (fault) {
-      // Whatever was thrown may itself throw, when it is looked at or when the log writes it.
-      this.#context.log.error(
-        { fault: reasonOf(fault) },
-        'function failed with something that cannot be looked at',
-      )
+    } catch {
+      // What was thrown may throw again, when it is looked at or when the log writes it.
+      logThrown(this.#context.log, error, 'function failed')
     }
     if (this.#outbox.send(frame)) return
     const [type, id, code, , , retryAfterSeconds] = frame

@@ -151,7 +151,8 @@ export interface CallSocket extends AsyncIterable<string | Uint8Array> {
   accept(protocol?: string): void
   /**
    * Sends a text (a string) or binary message. Resolves when there is room for the next one: await it,
-   * and a slow client slows the function instead of filling its memory. Rejects once the call is given up.
+   * and a slow client slows the function instead of filling its memory. Rejects once the call is given up,
+   * which only who waits for it hears.
    */
   send(data: string | Uint8Array): Promise<void>
   /** Closes with a code of RFC 6455 that applications may send, and a reason of 123 bytes at most. */

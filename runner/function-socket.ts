@@ -93,23 +93,18 @@ export class FunctionSocket implements CallSocket {
     this.#options.outbox.send([FRAME.accept, this.#options.id, chosen])
   }
 
-  async send(data: string | Uint8Array): Promise<void> {
+  send(data: string | Uint8Array): Promise<void> {
     this.accept()
-    if (this.#failure !== null) throw this.#failure
-    if (this.#state !== 'open') throw closedError()
-    const isText = typeof data === 'string'
-    if (!isText && !(data instanceof Uint8Array)) {
-      throw new TypeError('A message is a string or a Uint8Array.')
+    let bytes: Uint8Array
+    try {
+      bytes = messageBytes(data, this.#options.maxMessageBytes)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    const bytes = isText ? Buffer.from(data, 'utf8') : data
-    const { maxMessageBytes } = this.#options
-    if (bytes.length > maxMessageBytes) {
-      throw new RangeError(
-        `The message has ${bytes.length} bytes; this function's maxMessageBytes is ${maxMessageBytes}.`,
-      )
-    }
-    if (this.#sender.send(bytes, isText)) return
-    await this.#sent()
+    const sending = this.#send(bytes, typeof data === 'string')
+    // The client can leave at any moment: that is no fault of a function that does not wait for its sends.
+    sending.catch(() => {})
+    return sending
   }
 
   close(code = 1000, reason = ''): void {
@@ -214,6 +209,12 @@ export class FunctionSocket implements CallSocket {
     this.#pieces = []
   }
 
+  async #send(bytes: Uint8Array, isText: boolean): Promise<void> {
+    if (this.#failure !== null) throw this.#failure
+    if (this.#state !== 'open') throw closedError()
+    if (!this.#sender.send(bytes, isText)) await this.#sent()
+  }
+
   #consume(bytes: number): void {
     const grantBytes = this.#window.consume(bytes)
     if (grantBytes > 0) {
@@ -248,6 +249,17 @@ export class FunctionSocket implements CallSocket {
 
 function closedError(): Error {
   return new Error('The WebSocket is closed.')
+}
+
+function messageBytes(data: unknown, maxBytes: number): Uint8Array {
+  if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
+    throw new TypeError('A message is a string or a Uint8Array.')
+  }
+  const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data
+  if (bytes.length <= maxBytes) return bytes
+  throw new RangeError(
+    `The message has ${bytes.length} bytes; this function's maxMessageBytes is ${maxBytes}.`,
+  )
 }
 
 function textOf(bytes: Uint8Array): string {

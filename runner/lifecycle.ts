@@ -4,7 +4,7 @@
 //      │ │        │                     ▲ ▲
 //      │ └────────┼── told to stop ─────┘ │
 //      ▼          └── id is another's ────┘
-//    failed
+//    failed         (told to stop: or an exception that nobody has caught)
 //
 // Owns the announcer, the server and, from here on, the connection.
 
@@ -19,9 +19,11 @@ import { Announcer } from './announce.js'
 import type { DefinedFunction } from './define-function.js'
 import { LoadError } from './load-function.js'
 import { type Loading, loadModel } from './load-model.js'
+import { logThrown } from './log-thrown.js'
+import { reasonOf } from './reason-of.js'
 import { RunnerServer } from './serve.js'
 
-export type StopReason = 'told' | 'no healthy slot' | 'nats closed' | 'superseded'
+export type StopReason = 'told' | 'no healthy slot' | 'nats closed' | 'superseded' | 'exception'
 
 export interface RunnerParts {
   readonly definition: DefinedFunction
@@ -42,6 +44,9 @@ export class Runner {
   #loading: Loading | null = null
   #stopping: Promise<void> | null = null
   #onStopped!: (reason: StopReason) => void
+  #breakLoading!: (error: LoadError) => void
+  /** Never resolves. */
+  readonly #loadingBroken: Promise<never>
   #giveUp!: () => void
   /** Resolves when nothing is waited for any more. */
   readonly #givenUp: Promise<void>
@@ -65,6 +70,11 @@ export class Runner {
     this.#givenUp = new Promise((resolve) => {
       this.#giveUp = resolve
     })
+    this.#loadingBroken = new Promise((_, reject) => {
+      this.#breakLoading = reject
+    })
+    // Nobody may be waiting for it yet.
+    this.#loadingBroken.catch(() => {})
     const subjects = subjectsIn(config.namespace)
     this.#server = new RunnerServer({
       bus,
@@ -108,7 +118,7 @@ export class Runner {
     this.#loading = loadModel(definition, log, manifest.loadTimeoutMs)
     let model: unknown
     try {
-      model = await Promise.race([this.#loading.model, this.#givenUp])
+      model = await Promise.race([this.#loading.model, this.#loadingBroken, this.#givenUp])
     } catch (error) {
       if (this.#state !== 'loading') return false
       await this.#fail(failureOf(error))
@@ -142,9 +152,31 @@ export class Runner {
     return this.#stop('told')
   }
 
+  /** A promise of the function's has failed, and nobody waits for it: no reason to end anybody's call. */
+  onUnhandledRejection(reason: unknown): void {
+    logThrown(
+      this.#parts.log,
+      reason,
+      'a promise of the function was rejected and left without a handler: await it, or give it a `catch`',
+    )
+  }
+
+  /**
+   * The function threw where no call can catch it, so nobody knows what state this process is in. While it
+   * loads, its load has failed; later, it finishes the calls that it has and leaves, to be replaced.
+   */
+  onUncaughtException(error: unknown): void {
+    const { log } = this.#parts
+    logThrown(log, error, 'the function threw outside of any call: this runner is replaced')
+    if (this.#state !== 'loading') return void this.#stop('exception')
+    const sentence = `the function threw while it was loaded: ${reasonOf(error)}`
+    this.#breakLoading(new LoadError(sentence, { cause: error }))
+  }
+
   #stop(reason: StopReason): Promise<void> {
     if (this.#state === 'failed') return Promise.resolve()
-    this.#stopping ??= this.#leave(reason).then(() => this.#onStopped(reason))
+    // Also when leaving fails: a process that stays would serve nobody.
+    this.#stopping ??= this.#leave(reason).finally(() => this.#onStopped(reason))
     return this.#stopping
   }
 

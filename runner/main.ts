@@ -24,8 +24,9 @@ import { describeFunction } from './describe-function.js'
 import type { RunnerMessage, StopMessage } from './fleet/runner-message.js'
 import { Runner, type StopReason } from './lifecycle.js'
 import { LoadError, loadFunction } from './load-function.js'
+import { reasonOf } from './reason-of.js'
 
-/** Exit status of a runner that wants to be started again: it has no healthy slot left, or no id. */
+/** Exit status of a runner that wants to be started again: it has no healthy slot left, no id, or broke. */
 const EXIT_REPLACE_ME = 75
 /** Of a runner that was told twice to stop: what a shell says of SIGTERM. */
 const EXIT_TOLD_TWICE = 143
@@ -92,12 +93,21 @@ function sentenceOf(error: unknown): string {
     error instanceof RegistryUnavailable ||
     error instanceof ConfigError
   if (isOurs) return error.message
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
+}
+
+/** Whatever `load` has left behind must not keep the process. */
+async function exitFailed(error: unknown): Promise<never> {
+  const message = sentenceOf(error)
+  if (process.connected) await tell({ type: 'failed', message })
+  else process.stderr.write(`${message}\n`)
+  process.exit(1)
 }
 
 async function main(file: string, register: boolean): Promise<void> {
   let runner: Runner | null = null
   stopWhenTold(() => runner)
+  outliveFaults(() => runner)
   try {
     const config = readConfig(
       { ...runnerSettings, ...natsSettings, ...logSettings },
@@ -112,11 +122,7 @@ async function main(file: string, register: boolean): Promise<void> {
     void runner.stopped.then((reason) => process.exit(exitStatus(reason)))
     if (await runner.load()) await tell({ type: 'ready', name, routes, runnerId: runner.runnerId })
   } catch (error) {
-    const message = sentenceOf(error)
-    if (process.connected) await tell({ type: 'failed', message })
-    else process.stderr.write(`${message}\n`)
-    // Whatever `load` has left behind must not keep the process.
-    process.exit(1)
+    await exitFailed(error)
   }
 }
 
@@ -146,6 +152,21 @@ function stopWhenTold(runnerOf: () => Runner | null): void {
   // The process that started us is gone. Nobody would stop us any more; and if it has told us and does not
   // wait, it was told twice itself.
   process.on('disconnect', () => (isTold ? stopNow() : stop()))
+}
+
+/** What the function throws where no call can catch it: for Node, a reason to end every other call, too. */
+function outliveFaults(runnerOf: () => Runner | null): void {
+  process.on('unhandledRejection', (reason) => {
+    const runner = runnerOf()
+    if (runner !== null) return runner.onUnhandledRejection(reason)
+    // Whether the file can be imported all the same, its import tells.
+    process.stderr.write(`A promise was left without a handler: ${sentenceOf(reason)}\n`)
+  })
+  process.on('uncaughtException', (error) => {
+    const runner = runnerOf()
+    if (runner !== null) runner.onUncaughtException(error)
+    else void exitFailed(error)
+  })
 }
 
 function exitStatus(reason: StopReason): number {

@@ -259,6 +259,19 @@ t.test('a sender that waits hears of the end', async (t) => {
   }
 })
 
+t.test('a send that nobody waits for is no rejection that nobody handles', async (t) => {
+  // It ended the whole runner, when a client left in the right moment.
+  const { socket } = open(t, { creditBytes: 0 })
+  void socket.send('waits for credit')
+  socket.onClose(1006, '')
+  void socket.send('comes too late')
+  socket.fail(new Error('time is up'))
+  void socket.send('comes later still')
+  // By then Node has told tap of every rejection that nobody handles, which fails the test.
+  await new Promise((resolve) => setImmediate(resolve))
+  await t.rejects(socket.send('x'), { message: 'time is up' }, 'who waits hears of it')
+})
+
 t.test('everything is given back to the budget', async (t) => {
   const { socket, budget } = open(t)
   t.equal(budget.freeBytes, BUDGET_BYTES - INITIAL_BODY_CREDIT_BYTES)

@@ -15,12 +15,25 @@ export interface LoneRunner {
   readonly pid: number
   /** Exit status or signal. */
   readonly ended: Promise<number | string>
+  /** What it has written until now, to standard output and standard error. */
+  output(): string
 }
 
 /** A runner of the function `sleeper` that is ready. */
 export async function startSleeper(t: Test, system: System): Promise<LoneRunner> {
   const runner = start(t, system, 'sleeper', { TEST_MAX_INPUTS: '4' })
   await hasState(system, 'sleeper', runner, 'ready')
+  return runner
+}
+
+/** A runner of the function `breaker`; ready, or broken before. */
+export async function startBreaker(
+  t: Test,
+  system: System,
+  environment: Record<string, string> = {},
+): Promise<LoneRunner> {
+  const runner = start(t, system, 'breaker', { CALLGATE_LOG_LEVEL: 'error', ...environment })
+  if (environment.TEST_BREAK === undefined) await hasState(system, 'breaker', runner, 'ready')
   return runner
 }
 
@@ -46,10 +59,15 @@ export interface EventStream {
   rest(): Promise<string>
 }
 
-/** A stream of the sleeper's, of which the first event has come. */
-export async function startStream(system: System, ms: number, count: number): Promise<EventStream> {
+/** A stream of the sleeper's, or of a function like it, of which the first event has come. */
+export async function startStream(
+  system: System,
+  ms: number,
+  count: number,
+  name = 'sleeper',
+): Promise<EventStream> {
   const headers = { accept: 'text/event-stream' }
-  const response = await system.post('/sleeper', { ms, count }, { headers })
+  const response = await system.post(`/${name}`, { ms, count }, { headers })
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
   let text = (await reader.read()).value ?? ''
   return {
@@ -71,14 +89,21 @@ function start(
 ): LoneRunner {
   const child = spawn(process.execPath, [MAIN, functionFile(name)], {
     env: system.runnerEnvironment({ CALLGATE_DRAIN_MS: '20000', ...environment }),
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const ended = once(child, 'exit').then(([code, signal]) => signal ?? code)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  // Not at its exit, when its last words may still be in the pipe.
+  const ended = once(child, 'close').then(([code, signal]) => signal ?? code)
   t.teardown(async () => {
     child.kill('SIGKILL')
     await ended
   })
-  return { pid: child.pid!, ended }
+  return { pid: child.pid!, ended, output: () => output }
 }
 
 async function hasState(
