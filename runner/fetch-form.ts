@@ -1,5 +1,6 @@
 // The `fetch` form: a WHATWG Request in, a Response out, both bodies streaming as they are read.
 
+import { headerValue } from '../shared/flat-headers.js'
 import type { RunnerCallContext } from './call-context.js'
 import type { FetchDeclaration } from './define-function.js'
 import { nextTurn, PIECES_A_TURN } from './next-turn.js'
@@ -16,6 +17,9 @@ const HOP_BY_HOP = new Set([
   'trailer',
   'te',
 ])
+/** What Node's `fetch` decodes; if there is any other among them, it leaves the body as it is. */
+const DECODED_CODINGS = new Set(['gzip', 'x-gzip', 'deflate', 'br'])
+if (isUndici(7, 11)) DECODED_CODINGS.add('zstd')
 const NULL_BODY_STATUS = new Set([204, 205, 304])
 
 /** Resolves when the function has settled and the answer has been sent. */
@@ -37,14 +41,19 @@ export async function sendResponse(
   context: RunnerCallContext<unknown>,
   reply: Reply,
 ): Promise<void> {
-  const headers = flatten(response.headers)
+  const headers = flatten(response)
   if (
     response.body === null ||
     NULL_BODY_STATUS.has(response.status) ||
     context.method === 'HEAD'
   ) {
     await response.body?.cancel()
-    return reply.whole(response.status, headers, NO_BODY)
+    if (context.method !== 'HEAD' || headerValue(headers, 'content-length') !== null) {
+      return reply.whole(response.status, headers, NO_BODY)
+    }
+    // A whole answer says its length, which is not the one that GET would have.
+    reply.head(response.status, headers)
+    return reply.end()
   }
   const reader = response.body.getReader()
   // A client that has left ends the stream at its source; its `cancel` runs before the slot is free.
@@ -98,13 +107,32 @@ function urlOf(context: RunnerCallContext<unknown>): string {
   return `${scheme}://${isPlain ? host : 'localhost'}${context.url}`
 }
 
-function flatten(headers: Headers): string[] {
+function flatten(response: Response): string[] {
+  const { headers } = response
+  const isDecoded = isDecodedByFetch(response)
   const flat: string[] = []
-  for (const [name, value] of headers) if (!HOP_BY_HOP.has(name)) flat.push(name, value)
+  for (const [name, value] of headers) {
+    if (HOP_BY_HOP.has(name)) continue
+    if (isDecoded && (name === 'content-encoding' || name === 'content-length')) continue
+    flat.push(name, value)
+  }
   // A proxy that gathers an event stream would give it to the client at its end.
   const isEventStream = headers.get('content-type')?.startsWith('text/event-stream')
   if (isEventStream && !headers.has('x-accel-buffering')) flat.push('x-accel-buffering', 'no')
   return flat
+}
+
+/** A Response that `fetch` made keeps the headers of the body as it was sent, and has it decoded. */
+function isDecodedByFetch(response: Response): boolean {
+  if (response.url === '') return false
+  const codings = response.headers.get('content-encoding')?.toLowerCase().split(',')
+  return codings?.every((coding) => DECODED_CODINGS.has(coding.trim())) ?? false
+}
+
+/** Whether Node's `fetch` is of this version of undici, or a later one. */
+function isUndici(major: number, minor: number): boolean {
+  const [ourMajor = 0, ourMinor = 0] = (process.versions.undici ?? '').split('.').map(Number)
+  return ourMajor > major || (ourMajor === major && ourMinor >= minor)
 }
 
 function without(headers: readonly string[], name: string): string[] {
