@@ -1,8 +1,7 @@
 // Versions and weights as the user writes them, and as they are told.
 
-import type { Deployment } from '../shared/deployment.js'
-import { FUNCTION_NAME, FUNCTION_VERSION } from '../shared/manifest.js'
-import type { Registry } from '../shared/registry.js'
+import { type Deployment, sharesOf, type Traffic } from '../shared/deployment.js'
+import { FUNCTION_VERSION } from '../shared/manifest.js'
 import { UserFailure } from './failure.js'
 
 export function checkedVersion(text: string): string {
@@ -20,8 +19,11 @@ export function percent(text: string, flag = '--weight'): number {
 }
 
 /** Throws a UserFailure where there is no such function. */
-export async function deploymentIn(registry: Registry, name: string): Promise<Deployment> {
-  const deployment = FUNCTION_NAME.test(name) ? (await registry.list()).get(name) : undefined
+export function deploymentIn(
+  deployments: ReadonlyMap<string, Deployment>,
+  name: string,
+): Deployment {
+  const deployment = deployments.get(name)
   if (deployment === undefined) {
     throw new UserFailure(`There is no function ${name} in the registry.`)
   }
@@ -37,13 +39,18 @@ export function checkHas(deployment: Deployment, version: string): void {
   )
 }
 
+/** As `callgate traffic` takes them: `main=90 v2=10` */
+export function weightsText(traffic: Traffic): string {
+  return Object.entries(traffic)
+    .map(([version, weight]) => `${version}=${weight}`)
+    .join(' ')
+}
+
 /** One line for each version, with its share of the calls. */
-export async function printTraffic(registry: Registry, name: string): Promise<void> {
-  const { versions, traffic } = await deploymentIn(registry, name)
-  const total = [...versions.keys()].reduce((sum, version) => sum + (traffic?.[version] ?? 0), 0)
-  process.stdout.write(`${name}\n`)
-  for (const version of [...versions.keys()].sort()) {
-    const share = traffic === null ? 100 : ((traffic[version] ?? 0) / total) * 100
-    process.stdout.write(`  ${version} ${Math.round(share * 10) / 10} %\n`)
+export function printTraffic(deployment: Deployment): void {
+  const shares = sharesOf(deployment)
+  process.stdout.write(`${deployment.manifest.name}\n`)
+  for (const version of [...deployment.versions.keys()].sort()) {
+    process.stdout.write(`  ${version} ${Math.round((shares[version] ?? 0) * 10) / 10} %\n`)
   }
 }

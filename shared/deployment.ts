@@ -33,6 +33,12 @@ export function readTraffic(text: string): Traffic | null {
   }
 }
 
+/** True when both name the same versions with the same weights, in any order. */
+export function sameTraffic(a: Traffic, b: Traffic): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
+}
+
 /**
  * Puts together what the registry has of one function; null when there is no version.
  * @param traffic as it was set, or null: then the version without a name has all calls, and any other
@@ -45,26 +51,46 @@ export function deploymentOf(
   const names = [...versions.keys()].sort()
   if (names.length === 0) return null
   const isSingle = traffic === null && names.length === 1 && names[0] === DEFAULT_VERSION
-  const shares = isSingle ? null : sharesOf(names, traffic)
-  const leader = leaderOf(names, shares)
-  return { manifest: versions.get(leader)!, versions, traffic: shares }
+  const weights = isSingle ? null : weightsInForce(names, traffic)
+  const leader = leaderOf(names, weights)
+  return { manifest: versions.get(leader)!, versions, traffic: weights }
+}
+
+/** What the versions really have of the calls, in percent; one that has none is not named. */
+export function sharesOf({ versions, traffic }: Deployment): Traffic {
+  const names = [...versions.keys()].sort()
+  const weights = weightsInForce(names, traffic)
+  const weighted = names.filter((name) => (weights[name] ?? 0) > 0)
+  const total = weighted.reduce((sum, name) => sum + weights[name]!, 0)
+  return Object.fromEntries(
+    weighted.map((name) => [name, rounded((weights[name]! / total) * MOST_WEIGHT)]),
+  )
 }
 
 /**
- * The traffic after one version is given `weight` percent: the others share the rest as they did before.
+ * The weights after one version is given `weight` percent: the others share the rest as they did before.
+ * Null where several others could have the rest, and none of them has calls now.
  */
-export function withWeight(traffic: Traffic | null, version: string, weight: number): Traffic {
-  const others = Object.entries(traffic ?? { [DEFAULT_VERSION]: MOST_WEIGHT }).filter(
-    ([name, share]) => name !== version && share > 0,
-  )
-  const total = others.reduce((sum, [, share]) => sum + share, 0)
-  if (total === 0) return { [version]: MOST_WEIGHT }
+export function withWeight(
+  deployment: Deployment,
+  version: string,
+  weight: number,
+): Traffic | null {
   const rest = MOST_WEIGHT - weight
-  const scaled = others.map(([name, share]) => [name, rounded((share / total) * rest)] as const)
+  const others = [...deployment.versions.keys()].filter((name) => name !== version)
+  if (others.length === 0) return { [version]: MOST_WEIGHT }
+  const shares = sharesOf(deployment)
+  const sharing = others.filter((name) => shares[name] !== undefined).sort()
+  if (sharing.length === 0) {
+    if (rest === 0) return { [version]: MOST_WEIGHT }
+    return others.length === 1 ? { [others[0]!]: rest, [version]: weight } : null
+  }
+  const total = sharing.reduce((sum, name) => sum + shares[name]!, 0)
+  const scaled = sharing.map((name) => [name, rounded((shares[name]! / total) * rest)] as const)
   return Object.fromEntries([...scaled, [version, weight]])
 }
 
-function sharesOf(names: readonly string[], traffic: Traffic | null): Traffic {
+function weightsInForce(names: readonly string[], traffic: Traffic | null): Traffic {
   if (traffic !== null && names.some((name) => (traffic[name] ?? 0) > 0)) return traffic
   // Nothing was said, or of versions only that are gone: a function is never without a version.
   return { [names.includes(DEFAULT_VERSION) ? DEFAULT_VERSION : names[0]!]: MOST_WEIGHT }

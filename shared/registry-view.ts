@@ -9,6 +9,11 @@ export function keyOf(name: string, version: string): string {
   return version === DEFAULT_VERSION ? name : `${name}.${version}`
 }
 
+/** Of the key of a manifest. */
+export function versionOf(key: string): string {
+  return key.split('.')[1] ?? DEFAULT_VERSION
+}
+
 export function trafficKey(name: string): string {
   return `${TRAFFIC}${name}`
 }
@@ -51,11 +56,19 @@ export class RegistryView {
   deployments(): Map<string, Deployment> {
     const deployments = new Map<string, Deployment>()
     for (const name of [...this.#versions.keys()].sort()) {
-      const versions = new Map(this.#versions.get(name))
-      const deployment = deploymentOf(versions, this.#traffic.get(name) ?? null)
+      const deployment = this.deployment(name)
       if (deployment !== null) deployments.set(name, deployment)
     }
     return deployments
+  }
+
+  deployment(name: string): Deployment | null {
+    return deploymentOf(new Map(this.#versions.get(name)), this.weights(name))
+  }
+
+  /** As they were set; null when they were not. */
+  weights(name: string): Traffic | null {
+    return this.#traffic.get(name) ?? null
   }
 
   #putTraffic(name: string, text: string): ManifestError | null {

@@ -5,8 +5,9 @@
 //   <function>.<version>     manifest of a version that has a name
 //   _traffic.<function>      weights of the versions, as JSON: {"main":90,"v2":10}
 
+import { jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
-import { type Deployment, readTraffic, type Traffic } from './deployment.js'
+import { type Deployment, readTraffic, sameTraffic, type Traffic } from './deployment.js'
 import {
   DEFAULT_VERSION,
   type Manifest,
@@ -15,7 +16,9 @@ import {
   sameManifest,
 } from './manifest.js'
 import type { NatsBus } from './nats.js'
+import type { RegistryDraft } from './registry-draft.js'
 import { keyOf, RegistryView, trafficKey } from './registry-view.js'
+import { RegistryWriter, readEntries } from './registry-writer.js'
 import type { Subjects } from './subjects.js'
 
 export interface RegistryWatcher {
@@ -33,9 +36,11 @@ export class RegistryUnavailable extends Error {
 
 export class Registry {
   readonly #kv: KV
+  readonly #writer: RegistryWriter
 
-  private constructor(kv: KV) {
+  private constructor(kv: KV, writer: RegistryWriter) {
     this.#kv = kv
+    this.#writer = writer
   }
 
   /** Opens the bucket, creating it the first time. */
@@ -45,11 +50,12 @@ export class Registry {
     options: { replicas: number },
   ): Promise<Registry> {
     try {
-      const kv = await new Kvm(bus.connection).create(subjects.registryBucket, {
+      const bucket = subjects.registryBucket
+      const kv = await new Kvm(bus.connection).create(bucket, {
         history: 8,
         replicas: options.replicas,
       })
-      return new Registry(kv)
+      return new Registry(kv, new RegistryWriter(kv, jetstream(bus.connection), bucket))
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new RegistryUnavailable(
@@ -67,31 +73,36 @@ export class Registry {
   /** Every function, by name; versions that cannot be read are left out. */
   async list(): Promise<Map<string, Deployment>> {
     const view = new RegistryView()
-    await Promise.all(
-      (await this.#keys()).map(async (key) => {
-        const text = await this.#text(key)
-        if (text !== null) view.put(key, text)
-      }),
-    )
+    for (const [key, text] of (await readEntries(this.#kv)).entries) view.put(key, text)
     return view.deployments()
   }
 
-  /** Returns false when the registry says the same already. */
+  /**
+   * Puts a version; whatever others put at the same time, it has no calls by that where there are versions
+   * already. Returns false when the registry says the same already.
+   */
   async put(manifest: Manifest, version = DEFAULT_VERSION): Promise<boolean> {
-    const key = keyOf(manifest.name, version)
+    // Most runners that start find it so, and need not read the rest.
     const before = await this.#readable(manifest.name, version)
     if (before !== null && sameManifest(before, manifest)) return false
-    await this.#kv.put(key, JSON.stringify(readManifest(manifest)))
-    return true
+    return this.edit((draft) => {
+      draft.put(manifest, version)
+      return draft.changes.length > 0
+    })
+  }
+
+  /** Changes that belong together and depend on what the registry says: see `RegistryWriter.write`. */
+  edit<T>(change: (draft: RegistryDraft) => T | Promise<T>): Promise<T> {
+    return this.#writer.write(change)
   }
 
   /** Takes out a function with all of its versions; false when there was none. */
-  async delete(name: string): Promise<boolean> {
-    const keys = (await this.#keys()).filter((key) => key === name || key.startsWith(`${name}.`))
-    // The weights last: without them a version that had none would get everything for a moment.
-    for (const key of keys) await this.#kv.delete(key)
-    if ((await this.traffic(name)) !== null) await this.#kv.delete(trafficKey(name))
-    return keys.length > 0
+  delete(name: string): Promise<boolean> {
+    return this.edit((draft) => {
+      const wasThere = draft.has(name)
+      draft.delete(name)
+      return wasThere
+    })
   }
 
   /** Takes out everything, also what cannot be read. */
@@ -99,32 +110,16 @@ export class Registry {
     for (const key of await this.#keys()) await this.#kv.delete(key)
   }
 
-  /** Takes out one version; false when there was none. */
-  async deleteVersion(name: string, version: string): Promise<boolean> {
-    const key = keyOf(name, version)
-    if ((await this.#text(key)) === null) return false
-    await this.#kv.delete(key)
-    return true
-  }
-
-  /** How the calls of a function are shared out, as it was set; null when it was not. */
-  async traffic(name: string): Promise<Traffic | null> {
-    const text = await this.#text(trafficKey(name))
-    return text === null ? null : readTraffic(text)
-  }
-
-  /** In one step: every gateway goes from the old shares to the new ones between two calls. */
-  async setTraffic(name: string, traffic: Traffic): Promise<void> {
-    await this.#kv.put(trafficKey(name), JSON.stringify(traffic))
-  }
-
-  /** How it was before `setTraffic` was called last; null when it never was. */
-  async previousTraffic(name: string): Promise<Traffic | null> {
-    const settings: (Traffic | null)[] = []
+  /** The weights as they were set one after the other since the function was deployed, the latest last. */
+  async trafficHistory(name: string): Promise<Traffic[]> {
+    const settings: Traffic[] = []
     for await (const entry of await this.#kv.history({ key: trafficKey(name) })) {
-      settings.push(entry.operation === 'PUT' ? readTraffic(entry.string()) : null)
+      const traffic = entry.operation === 'PUT' ? readTraffic(entry.string()) : null
+      const latest = settings.at(-1)
+      if (entry.operation !== 'PUT') settings.length = 0
+      else if (traffic !== null && !(latest && sameTraffic(latest, traffic))) settings.push(traffic)
     }
-    return settings.length === 0 ? null : (settings.at(-2) ?? { [DEFAULT_VERSION]: 100 })
+    return settings
   }
 
   /**

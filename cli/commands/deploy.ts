@@ -2,11 +2,11 @@
 
 import { Command } from 'commander'
 import { natsSettings, readConfig } from '../../shared/config.js'
-import { withWeight } from '../../shared/deployment.js'
+import { type Deployment, type Traffic, withWeight } from '../../shared/deployment.js'
 import { DEFAULT_VERSION, type Manifest, ManifestError } from '../../shared/manifest.js'
 import type { Registry } from '../../shared/registry.js'
 import { UserFailure } from '../failure.js'
-import { printChanges, routeChanges, routeOwners } from '../route-changes.js'
+import { printChanges, type RouteChanges, routeChanges, routeOwners } from '../route-changes.js'
 import { addSettings } from '../settings-options.js'
 import { checkedVersion, percent, printTraffic } from '../traffic-text.js'
 
@@ -69,30 +69,51 @@ async function deploy(
   manifests: readonly Manifest[],
   { version, weight }: Release,
 ): Promise<void> {
-  const registered = await registry.list()
+  const { changes, deployments } = await registry.edit((draft) => {
+    const changes = changesBy(manifests, draft.deployments())
+    for (const manifest of manifests) {
+      draft.put(manifest, version)
+      if (weight === null) continue
+      const deployment = draft.deployment(manifest.name)!
+      draft.setTraffic(manifest.name, weightsOf(deployment, version, weight))
+    }
+    return { changes, deployments: draft.deployments() }
+  })
+  for (const { name } of manifests) {
+    const deployment = deployments.get(name)!
+    if (deployment.versions.size === 1) printChanges(name, changes.get(name)!)
+    else printTraffic(deployment)
+  }
+}
+
+/** By function. Throws a UserFailure where one would take a route of another. */
+function changesBy(
+  manifests: readonly Manifest[],
+  registered: ReadonlyMap<string, Deployment>,
+): Map<string, RouteChanges> {
   const deployed = new Set(manifests.map(({ name }) => name))
   const leading = [...registered.values()].map(({ manifest }) => manifest)
   const owners = routeOwners([...leading.filter(({ name }) => !deployed.has(name)), ...manifests])
-  const plans = manifests.map((manifest) => {
-    const before = registered.get(manifest.name) ?? null
-    const leads = before === null || (before.versions.size === 1 && before.versions.has(version))
-    return { manifest, leads, changes: routeChanges(before?.manifest ?? null, manifest, owners) }
-  })
-  const conflicts = plans.flatMap(({ manifest, changes }) =>
-    changes.conflicts.map(({ route, owner }) => `${route} of ${manifest.name} belongs to ${owner}`),
+  const changes = new Map<string, RouteChanges>()
+  for (const manifest of manifests) {
+    const before = registered.get(manifest.name)?.manifest ?? null
+    changes.set(manifest.name, routeChanges(before, manifest, owners))
+  }
+  const conflicts = [...changes].flatMap(([name, { conflicts }]) =>
+    conflicts.map(({ route, owner }) => `${route} of ${name} belongs to ${owner}`),
   )
-  if (conflicts.length > 0) {
-    throw new UserFailure(
-      `Nothing was deployed: ${conflicts.join('; ')}. Change the route, or undeploy its owner.`,
-    )
-  }
-  for (const { manifest, leads, changes } of plans) {
-    const { name } = manifest
-    await registry.put(manifest, version)
-    if (weight !== null) {
-      await registry.setTraffic(name, withWeight(await registry.traffic(name), version, weight))
-    }
-    if (leads) printChanges(name, changes)
-    else await printTraffic(registry, name)
-  }
+  if (conflicts.length === 0) return changes
+  throw new UserFailure(
+    `Nothing was deployed: ${conflicts.join('; ')}. Change the route, or undeploy its owner.`,
+  )
+}
+
+function weightsOf(deployment: Deployment, version: string, weight: number): Traffic {
+  const weights = withWeight(deployment, version, weight)
+  if (weights !== null) return weights
+  const { name } = deployment.manifest
+  const others = [...deployment.versions.keys()].filter((other) => other !== version).sort()
+  throw new UserFailure(
+    `Nothing was deployed: ${version} has all calls of ${name}, and ${others.join(', ')} have none. Say which of them shall have the rest: callgate traffic ${name} ${version}=${weight} ${others[0]}=${100 - weight}.`,
+  )
 }

@@ -1,11 +1,11 @@
-// How calls are shared out among the versions of a function: `callgate traffic <function> [version=percent…]`
-// shows or sets it, `promote` gives one version everything, `rollback` takes the last change back. Each is
-// one write to the registry, so no call is refused meanwhile.
+// `callgate traffic <function> [version=percent…]` and `promote`: how calls are shared out among the versions
+// of a function. `traffic` shows or sets it, `promote` gives one version everything. Each is one write to
+// the registry, so no call is refused meanwhile.
 
 import { Command } from 'commander'
-import { natsSettings, readConfig } from '../../shared/config.js'
+import { natsSettings } from '../../shared/config.js'
 import type { Traffic } from '../../shared/deployment.js'
-import type { Registry } from '../../shared/registry.js'
+import { changeTraffic, inRegistry } from '../change-traffic.js'
 import { UserFailure } from '../failure.js'
 import { addSettings } from '../settings-options.js'
 import { checkHas, deploymentIn, percent, printTraffic } from '../traffic-text.js'
@@ -18,13 +18,12 @@ export function trafficCommand(): Command {
   return addSettings(command, 'NATS:', natsSettings).action(
     (name: string, shares: string[], flags: Record<string, unknown>) =>
       inRegistry(flags, async (registry) => {
-        const deployment = await deploymentIn(registry, name)
-        if (shares.length > 0) {
-          const traffic = trafficOf(shares)
+        if (shares.length === 0) return printTraffic(deploymentIn(await registry.list(), name))
+        const traffic = trafficOf(shares)
+        await changeTraffic(registry, name, (deployment) => {
           for (const version of Object.keys(traffic)) checkHas(deployment, version)
-          await registry.setTraffic(name, traffic)
-        }
-        await printTraffic(registry, name)
+          return traffic
+        })
       }),
   )
 }
@@ -36,46 +35,13 @@ export function promoteCommand(): Command {
     .argument('<version>', 'a version that is deployed')
   return addSettings(command, 'NATS:', natsSettings).action(
     (name: string, version: string, flags: Record<string, unknown>) =>
-      inRegistry(flags, async (registry) => {
-        checkHas(await deploymentIn(registry, name), version)
-        await registry.setTraffic(name, { [version]: 100 })
-        await printTraffic(registry, name)
-      }),
+      inRegistry(flags, (registry) =>
+        changeTraffic(registry, name, (deployment) => {
+          checkHas(deployment, version)
+          return { [version]: 100 }
+        }),
+      ),
   )
-}
-
-export function rollbackCommand(): Command {
-  const command = new Command('rollback')
-    .description("take back the last change of a function's weights")
-    .argument('<function>', 'name of the function')
-  return addSettings(command, 'NATS:', natsSettings).action(
-    (name: string, flags: Record<string, unknown>) =>
-      inRegistry(flags, async (registry) => {
-        const deployment = await deploymentIn(registry, name)
-        const before = await registry.previousTraffic(name)
-        if (before === null) {
-          throw new UserFailure(
-            `The weights of ${name} have not been changed: nothing to take back.`,
-          )
-        }
-        if (!Object.keys(before).some((version) => deployment.versions.has(version))) {
-          throw new UserFailure(
-            `The versions that had the calls of ${name} before (${Object.keys(before).join(', ')}) are not deployed any more.`,
-          )
-        }
-        await registry.setTraffic(name, before)
-        await printTraffic(registry, name)
-      }),
-  )
-}
-
-async function inRegistry(
-  flags: Record<string, unknown>,
-  work: (registry: Registry) => Promise<void>,
-): Promise<void> {
-  const config = readConfig(natsSettings, flags, process.env)
-  const { withRegistry } = await import('../registry-session.js')
-  await withRegistry(config, work)
 }
 
 /** `main=90 v2=10` */

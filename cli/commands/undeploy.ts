@@ -1,8 +1,7 @@
-// `callgate undeploy <name…>`: take functions out of the registry, say which routes go.
+// `callgate undeploy <name…>`: take functions out of the registry, with all of their versions.
 
 import { Command } from 'commander'
 import { natsSettings, readConfig } from '../../shared/config.js'
-import { FUNCTION_NAME, type Manifest, ManifestError } from '../../shared/manifest.js'
 import type { Registry } from '../../shared/registry.js'
 import { UserFailure } from '../failure.js'
 import { printChanges, routeChanges } from '../route-changes.js'
@@ -23,26 +22,19 @@ export function undeployCommand(): Command {
 
 /** All or none. */
 async function undeploy(registry: Registry, names: readonly string[]): Promise<void> {
-  const found = new Map<string, Manifest | 'unreadable'>()
-  for (const name of names) {
-    const manifest = FUNCTION_NAME.test(name) ? await entryOf(registry, name) : null
-    if (manifest === null) {
-      throw new UserFailure(`There is no function ${name} in the registry: nothing was undeployed.`)
+  const before = await registry.edit((draft) => {
+    const before = draft.deployments()
+    const unknown = names.find((name) => !draft.has(name))
+    if (unknown !== undefined) {
+      throw new UserFailure(
+        `There is no function ${unknown} in the registry: nothing was undeployed.`,
+      )
     }
-    found.set(name, manifest)
-  }
-  for (const [name, manifest] of found) {
-    await registry.delete(name)
-    printChanges(name, routeChanges(manifest === 'unreadable' ? null : manifest, null, new Map()))
-  }
-}
-
-/** An entry that no gateway can read has no routes, and must be got rid of all the same. */
-async function entryOf(registry: Registry, name: string): Promise<Manifest | 'unreadable' | null> {
-  try {
-    return await registry.get(name)
-  } catch (error) {
-    if (error instanceof ManifestError) return 'unreadable'
-    throw error
+    for (const name of names) draft.delete(name)
+    return before
+  })
+  // What no gateway can read has no routes, and must be got rid of all the same.
+  for (const name of new Set(names)) {
+    printChanges(name, routeChanges(before.get(name)?.manifest ?? null, null, new Map()))
   }
 }

@@ -46,8 +46,8 @@ export async function dev(paths: string[], flags: Record<string, unknown>): Prom
     const tokens = given.hasOwnKeys ? null : new DevTokens(key, config)
     let isUp = false
     const onReady = async (name: string) => {
-      const manifest = await session.registry.get(name)
-      if (!isUp || manifest === null) return
+      const manifest = (await session.registry.list()).get(name)?.manifest
+      if (!isUp || manifest === undefined) return
       say(`${name} is live: ${manifest.routes.join(', ')}`)
       const token = await tokens?.tokenFor([manifest])
       if (token) say(`A token that has its scopes, too:\n  ${token}`)

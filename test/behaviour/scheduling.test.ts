@@ -136,6 +136,18 @@ t.test(
   },
 )
 
+t.test('a runner of a new version takes no calls, whatever its version is called', async (t) => {
+  // v10 sorts before v9: its runner had all calls as soon as it had registered, before it was ready.
+  const of = (version: string) => defineFunction({ name: 'shas', run: () => version })
+  await system.serve(of('v9'), { version: 'v9' })
+  await system.serve(of('v10'), { version: 'v10' })
+  await system.serve(of('main'))
+  for (let call = 0; call < 6; call++) {
+    t.equal(await (await system.post('/shas', {})).text(), 'v9')
+  }
+  t.same((await system.state('shas')).traffic, { v9: 100 })
+})
+
 function functionText(text: string): string {
   return `import { defineFunction } from 'callgate'
 export default defineFunction({ name: 'release', maxInputs: 5, run: () => '${text}' })

@@ -65,7 +65,12 @@ t.test('what it cannot start with is one sentence', async (t) => {
 t.test('keys of the user; an empty folder; a nats-server that dies', async (t) => {
   const cwd = folderWith(t, { 'keys/readme': '', 'functions/readme': '' })
   const key = await openDevelopmentKey(join(cwd, 'keys'))
-  const env = { ...FREE_PORTS, CALLGATE_JWKS_FILE: key.jwksFile, CALLGATE_ISSUER: 'us' }
+  const env = {
+    ...FREE_PORTS,
+    CALLGATE_JWKS_FILE: key.jwksFile,
+    CALLGATE_ISSUER: 'us',
+    CALLGATE_VERSION: 'abc',
+  }
   const dev = startCommand(t, ['dev', 'functions'], { cwd, env })
   const [, url] = await dev.printed(
     /public +(http:\S+)[\s\S]*none yet[\s\S]*token: one that your own keys/,

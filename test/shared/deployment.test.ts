@@ -1,5 +1,11 @@
 import t from 'tap'
-import { deploymentOf, readTraffic, withWeight } from '../../shared/deployment.js'
+import {
+  deploymentOf,
+  readTraffic,
+  sharesOf,
+  type Traffic,
+  withWeight,
+} from '../../shared/deployment.js'
 import type { Manifest } from '../../shared/manifest.js'
 
 // Which manifest it is is all that counts here.
@@ -35,12 +41,38 @@ t.test('the version with the most weight leads', (t) => {
   t.end()
 })
 
+t.test('shares are percentages of the versions that are there', (t) => {
+  const shares = (names: string[], traffic: Traffic | null) =>
+    sharesOf(deploymentOf(versions(...names), traffic)!)
+  t.same(shares(['main'], null), { main: 100 })
+  t.same(shares(['main', 'v2'], { main: 3, v2: 1 }), { main: 75, v2: 25 })
+  t.same(shares(['main', 'v2'], { main: 30, v3: 70 }), { main: 100 })
+  t.same(shares(['v1', 'v2'], { v1: 0, v2: 100 }), { v2: 100 })
+  t.end()
+})
+
 t.test('a weight is a percentage, of which the others share the rest', (t) => {
-  t.same(withWeight(null, 'v2', 10), { main: 90, v2: 10 })
-  t.same(withWeight({ main: 90, v2: 10 }, 'v3', 50), { main: 45, v2: 5, v3: 50 })
-  t.same(withWeight({ main: 90, v2: 10 }, 'v2', 25), { main: 75, v2: 25 })
-  t.same(withWeight({ v2: 100 }, 'v2', 25), { v2: 100 }, 'there is nobody for the rest')
-  t.same(withWeight(null, 'v2', 0), { main: 100, v2: 0 })
+  const weighed = (
+    names: string[],
+    traffic: Traffic | null,
+    ...[version, weight]: [string, number]
+  ) => withWeight(deploymentOf(versions(...names), traffic)!, version, weight)
+  t.same(weighed(['main', 'v2'], null, 'v2', 10), { main: 90, v2: 10 })
+  const three = ['main', 'v2', 'v3']
+  t.same(weighed(three, { main: 90, v2: 10 }, 'v3', 50), { main: 45, v2: 5, v3: 50 })
+  t.same(weighed(['main', 'v2'], { main: 90, v2: 10 }, 'v2', 25), { main: 75, v2: 25 })
+  t.same(weighed(['v2'], { v2: 100 }, 'v2', 25), { v2: 100 }, 'there is nobody for the rest')
+  t.same(weighed(['main', 'v2'], null, 'v2', 0), { main: 100, v2: 0 })
+  t.same(weighed(['v1', 'v2'], { v1: 100 }, 'v2', 10), { v1: 90, v2: 10 }, 'all have names')
+  t.end()
+})
+
+t.test('the version that has all may be given less: the rest goes to the only other one', (t) => {
+  const deployment = (...names: string[]) => deploymentOf(versions(...names), { v1: 0, v2: 100 })!
+  t.same(withWeight(deployment('v1', 'v2'), 'v2', 50), { v1: 50, v2: 50 })
+  t.same(withWeight(deployment('v1', 'v2'), 'v2', 100), { v2: 100 })
+  t.equal(withWeight(deployment('v1', 'v2', 'v3'), 'v2', 50), null, 'nobody said to which')
+  t.same(withWeight(deployment('v1', 'v2', 'v3'), 'v2', 100), { v2: 100 })
   t.end()
 })
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kvm } from '@nats-io/kv'
 import t, { type Test } from 'tap'
-import type { Deployment } from '../../shared/deployment.js'
+import { type Deployment, sharesOf } from '../../shared/deployment.js'
 import { type Manifest, ManifestError } from '../../shared/manifest.js'
 import { Registry, RegistryUnavailable } from '../../shared/registry.js'
 import { subjectsIn } from '../../shared/subjects.js'
@@ -211,37 +211,78 @@ t.test('versions of one function stand beside each other, with their weights', a
   await until(() => seen.latest.get('embed')?.versions.size === 2)
   t.same(seen.latest.get('embed')?.traffic, { main: 100 }, 'a new version waits for its weight')
 
-  await registry.setTraffic('embed', { main: 90, v2: 10 })
-  await registry.setTraffic('embed', { v2: 100 })
+  await registry.edit((draft) => draft.setTraffic('embed', { main: 90, v2: 10 }))
+  await registry.edit((draft) => draft.setTraffic('embed', { v2: 100 }))
   await until(() => seen.latest.get('embed')?.traffic?.v2 === 100)
   t.equal(seen.latest.get('embed')?.manifest.maxInputs, 2, 'it leads now')
   t.same((await registry.list()).get('embed')?.traffic, { v2: 100 })
-  t.same(await registry.previousTraffic('embed'), { main: 90, v2: 10 })
+  t.same(await registry.trafficHistory('embed'), [{ main: 100 }, { main: 90, v2: 10 }, { v2: 100 }])
 
-  t.equal(await registry.deleteVersion('embed', 'main'), true)
-  t.equal(await registry.deleteVersion('embed', 'main'), false)
+  await registry.edit((draft) => draft.deleteVersion('embed', 'main'))
   await until(() => seen.latest.get('embed')?.versions.size === 1)
   t.equal(await registry.delete('embed'), true, 'all of it')
   await until(() => !seen.latest.has('embed'))
-  t.equal(await registry.traffic('embed'), null)
+  t.same(await registry.trafficHistory('embed'), [], "nor is its past another one's")
   t.same(seen.unreadable, [])
   stop()
 })
 
-t.test(
-  'before the weights were set for the first time, the nameless version had all',
-  async (t) => {
-    const { registry } = await openRegistry(t)
-    t.equal(await registry.previousTraffic('embed'), null)
-    await registry.setTraffic('embed', { v2: 100 })
-    t.same(await registry.previousTraffic('embed'), { main: 100 })
-  },
-)
+t.test('whoever registers at once with others takes no calls of theirs', async (t) => {
+  // Which version had all calls was the first one's by name: it was another's the moment before.
+  const { registry, url } = await openRegistry(t)
+  const names = ['v9', 'v10', 'main', 'v1', 'v11']
+  const registries = await Promise.all(
+    names.map(async () => Registry.open(await openTestBus(t, url), subjects, { replicas: 1 })),
+  )
+  const functions = Array.from({ length: 10 }, (_, index) => `f${index}`)
+  /** Which version had all calls of each function, as a gateway saw it. */
+  const seen = new Map<string, Set<string>>()
+  let latest: ReadonlyMap<string, Deployment> = new Map()
+  const stop = await registry.watch({
+    onChange: (deployments) => {
+      latest = deployments
+      for (const [name, deployment] of deployments) {
+        const shares = Object.keys(sharesOf(deployment)).join()
+        seen.set(name, (seen.get(name) ?? new Set()).add(shares))
+      }
+    },
+    onUnreadable: (key) => t.fail(key),
+    onLost: (error) => t.fail(String(error)),
+  })
+  await Promise.all(
+    functions.flatMap((name) =>
+      registries.map((each, index) => each.put(manifest(name), names[index]!)),
+    ),
+  )
+  await until(() => functions.every((name) => latest.get(name)?.versions.size === names.length))
+  for (const name of functions) t.equal(seen.get(name)?.size, 1, [...seen.get(name)!].join(' -> '))
+  stop()
+})
+
+t.test('changes that meet are each made on what the other has left', async (t) => {
+  const { registry, url } = await openRegistry(t)
+  const other = await Registry.open(await openTestBus(t, url), subjects, { replicas: 1 })
+  await registry.put(manifest('embed', { maxInputs: 1 }))
+  const add = (each: Registry) =>
+    each.edit((draft) => {
+      const { maxInputs } = draft.deployment('embed')!.manifest
+      draft.put(manifest('embed', { maxInputs: maxInputs + 1 }), 'main')
+    })
+  await Promise.all(Array.from({ length: 20 }, (_, index) => add(index % 2 ? registry : other)))
+  t.equal((await registry.get('embed'))?.maxInputs, 21)
+
+  const refused = registry.edit((draft) => {
+    draft.delete('embed')
+    throw new Error('Better not.')
+  })
+  await t.rejects(refused, { message: 'Better not.' })
+  t.ok(await registry.get('embed'), 'nothing of it was done')
+})
 
 t.test('clearing takes out what cannot be read as well', async (t) => {
   const { registry, kv } = await openRegistry(t)
   await registry.put(manifest('embed'))
-  await registry.setTraffic('embed', { main: 100 })
+  await registry.edit((draft) => draft.setTraffic('embed', { main: 100 }))
   await kv.put('rubbish', '{')
   await registry.clear()
   t.equal((await registry.list()).size, 0)
