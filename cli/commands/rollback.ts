@@ -42,7 +42,7 @@ function weightsBefore(deployment: Deployment, history: readonly Traffic[]): Tra
   )
   if (gone.length > 0) {
     throw new UserFailure(
-      `${name} had ${weightsText(before)} before, but ${gone.join(', ')} is not deployed any more; nothing was changed.`,
+      `${name} had ${weightsText(before)} before, of which ${gone.join(', ')} cannot have calls: not deployed any more. Nothing was changed.`,
     )
   }
   return before

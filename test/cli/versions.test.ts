@@ -64,6 +64,27 @@ t.test('versions that all have names', async (t) => {
     })
   })
 
+  await t.test('a version without calls can be taken out by itself', async (t) => {
+    const undeploy = (version: string) => run('undeploy', 'release', '--version', version)
+    t.match(await undeploy('v11'), {
+      status: 1,
+      stdout: '',
+      stderr:
+        'callgate: v11 has 100 % of the calls of release: nothing was undeployed. Give them to another version first: callgate promote release v10.\n',
+    })
+    t.match(await undeploy('v1'), { status: 1, stderr: /release has no version v1: nothing/ })
+    await prints(t, undeploy('v9'), 'release', '  v10 0 %', '  v11 100 %')
+    await prints(t, undeploy('v10'), 'release', '  v11 100 %')
+    t.match(await undeploy('v11'), {
+      status: 1,
+      stderr: /v11 is the only version of release: .* callgate undeploy release\.\n$/,
+    })
+    t.match(await run('rollback', 'release'), {
+      status: 1,
+      stderr: /release had v9=50 v10=50 before, of which v9, v10 cannot have calls: not deployed/,
+    })
+  })
+
   await t.test('undeploy takes all of it', async (t) => {
     await prints(t, run('undeploy', 'release'), 'release', '  - GET /release')
     t.match(await run('traffic', 'release'), { status: 1, stderr: /no function release/ })
