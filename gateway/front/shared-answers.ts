@@ -1,5 +1,5 @@
-// `Idempotency-Key`: calls of one principal with one key are one invocation. The second one waits for the
-// first, or is given its answer when that is at most a window old; nothing runs twice. Whole answers only:
+// `Idempotency-Key`: calls of one owner (`key-owner.ts`) with one key are one invocation. The second one waits
+// for the first, or is given its answer when that is at most a window old; nothing runs twice. Whole answers only:
 // one that streams is not kept, and whoever comes meanwhile is told so (409). What failed is not kept
 // either: the next call with its key runs.
 //
@@ -12,6 +12,7 @@ import type { FlatHeaders } from '../../shared/frame.js'
 import type { AnswerHandler, CallHead } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'
+import { ownerOf } from './key-owner.js'
 import { valuesOf } from './request-head.js'
 
 export interface SharedAnswersOptions {
@@ -65,7 +66,7 @@ export class SharedAnswers {
     if (idempotencyKey === '' || idempotencyKey.length > MAX_KEY_CHARS) {
       return refused(handler, badKey())
     }
-    const key = `${head.functionName}\n${head.fairnessKey}\n${idempotencyKey}`
+    const key = `${head.functionName}\n${ownerOf(head)}\n${idempotencyKey}`
     // Of a body that is still on its way nobody knows what it will be.
     const fingerprint = hasMore ? null : fingerprintOf(head, body)
     const kept = this.#kept.get(key)
@@ -213,10 +214,17 @@ function refused(handler: AnswerHandler, error: CallError): CallHandle {
   return NOTHING_TO_DO
 }
 
-/** What must be the same for two requests to be one. */
+/** Beside method and URL. */
+const COMPARED_FIELDS = ['host', 'content-type', 'accept']
+
+/**
+ * What must be the same for two requests to be one. Also what the answer's form depends on: a client that
+ * asks for another one can be given neither the answer as it was, which it may not be able to read, nor
+ * a run of its own, which would be the second with its key.
+ */
 function fingerprintOf({ method, url, headers }: CallHead, body: Uint8Array | null): string {
-  const type = valuesOf(headers, 'content-type').join()
-  const hash = createHash('sha256').update(`${method} ${url}\n${type}\n`)
+  const fields = COMPARED_FIELDS.map((name) => valuesOf(headers, name).join())
+  const hash = createHash('sha256').update([`${method} ${url}`, ...fields, ''].join('\n'))
   if (body !== null) hash.update(body)
   return hash.digest('base64')
 }

@@ -103,8 +103,9 @@ async function payToo(t: Test, key: string, path = '/pay'): Promise<RawClient> {
   const client = await system.connect()
   const body = JSON.stringify({ amount: 1 })
   await client.write(
-    `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${await system.token({})}\r\n` +
-      `Content-Type: application/json\r\nIdempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    `POST ${path} HTTP/1.1\r\nHost: ${new URL(system.url).host}\r\nAccept: */*\r\n` +
+      `Authorization: Bearer ${await system.token({})}\r\nContent-Type: application/json\r\n` +
+      `Idempotency-Key: ${key}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
   )
   // What comes later on another connection is read later.
   t.equal((await system.post('/refuse', {})).status, 409)
