@@ -84,7 +84,8 @@ export class SharedAnswers {
     }
     if (running !== undefined) return running.join(handler)
     const call = new SharedCall(fingerprint, handler, (answer) => {
-      this.#running.delete(key)
+      // By now the key may be a later call's.
+      if (this.#running.get(key) === call) this.#running.delete(key)
       if (answer !== null) this.#kept.set(key, answer)
     })
     this.#running.set(key, call)
@@ -102,6 +103,7 @@ class SharedCall implements AnswerHandler {
   #invocation: Invocation | null = null
   #hasFirst = true
   #isStreaming = false
+  #isOver = false
 
   constructor(
     fingerprint: string | null,
@@ -149,7 +151,7 @@ class SharedCall implements AnswerHandler {
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
     const { fingerprint } = this
     const kept = fingerprint && { fingerprint, status, headers, body: Uint8Array.from(body) }
-    this.#onOver(kept || null)
+    this.#end(kept || null)
     if (this.#hasFirst) this.#first.onReply(status, headers, body)
     for (const other of this.#others) other.onReply(status, [...headers, ...REPLAYED], body)
   }
@@ -171,12 +173,12 @@ class SharedCall implements AnswerHandler {
   }
 
   onEnd(): void {
-    this.#onOver(null)
+    this.#end(null)
     this.#first.onEnd()
   }
 
   onError(error: CallError): void {
-    this.#onOver(null)
+    this.#end(null)
     if (this.#hasFirst) this.#first.onError(error)
     this.#refuseOthers(error)
   }
@@ -193,8 +195,15 @@ class SharedCall implements AnswerHandler {
   /** The function goes on as long as anybody waits for it. */
   #leave(outcome?: 'cancelled' | 'succeeded'): void {
     if (this.#hasFirst || this.#others.size > 0) return
-    this.#onOver(null)
+    this.#end(null)
     this.#invocation?.cancel(outcome)
+  }
+
+  /** The first time counts: who has an answer may still leave before all of it has been read. */
+  #end(answer: KeptAnswer | null): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#onOver(answer)
   }
 }
 

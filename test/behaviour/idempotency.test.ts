@@ -43,6 +43,22 @@ await system.serve(
 )
 let refusals = 0
 
+const hasty = gate()
+let hastyRuns = 0
+await system.serve(
+  defineFunction({
+    name: 'hasty',
+    maxInputs: 10,
+    fetch: async () => {
+      // The first time without a look at its request's body.
+      if (++hastyRuns === 1) throw new PublicError('conflict', 'no')
+      hasty.start()
+      await hasty.opened
+      return new Response('done')
+    },
+  }),
+)
+
 const gated = gate()
 await system.serve(
   defineFunction({
@@ -234,6 +250,28 @@ t.test('a body that is still on its way cannot be compared', async (t) => {
   await started(1)
   runs[0]!.finish('done')
   t.equal((await client.answer())?.status, 200)
+})
+
+// The one who left took the entry of the next call with its key, and the one after that ran beside it.
+t.test('who leaves while its answer is still on its way takes nobody else’s key', async (t) => {
+  const client = await system.connect()
+  const authorization = await system.authorization()
+  await client.write(
+    `POST /hasty HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nConnection: close\r\n` +
+      `Idempotency-Key: k10\r\nContent-Length: 100000\r\n\r\n`,
+  )
+  // Its end waits for the end of the body.
+  t.equal((await client.head())?.status, 409)
+  const second = await payToo(t, 'k10', '/hasty')
+  await hasty.started
+  client.leave()
+  await client.closed
+  t.equal((await system.post('/refuse', {})).status, 409, 'the gateway has seen it leave')
+  const third = await payToo(t, 'k10', '/hasty')
+  hasty.open()
+  t.equal((await second.answer())?.status, 200)
+  t.equal((await third.answer())?.headers['idempotent-replayed'], 'true')
+  t.equal(hastyRuns, 2)
 })
 
 t.test('a key that is none is refused', async (t) => {
