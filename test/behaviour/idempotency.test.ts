@@ -237,21 +237,6 @@ t.test('a stream that begins when its first client has left is nobody’s', asyn
   t.equal((await third.answer())?.status, 200)
 })
 
-t.test('a body that is still on its way cannot be compared', async (t) => {
-  const client = await system.connect()
-  const token = await system.token({})
-  const head = `POST /pay HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nIdempotency-Key: k8\r\n`
-  await client.write(`${head}Content-Type: text/plain\r\nContent-Length: 100000\r\n\r\n`)
-  await client.write(Buffer.alloc(50_000, 'a'))
-  let other = await pay('k8', 1, {})
-  while (other.status !== 409) other = await pay(`k8`, 1)
-  t.match(await other.json(), { code: 'conflict' })
-  await client.write(Buffer.alloc(50_000, 'a'))
-  await started(1)
-  runs[0]!.finish('done')
-  t.equal((await client.answer())?.status, 200)
-})
-
 // The one who left took the entry of the next call with its key, and the one after that ran beside it.
 t.test('who leaves while its answer is still on its way takes nobody else’s key', async (t) => {
   const client = await system.connect()
