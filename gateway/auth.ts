@@ -2,37 +2,33 @@
 // verifyCached first, in the same turn, and awaits verify only for a token that is new; what a
 // principal may do is not decided here. The algorithm is pinned by the configuration and by the
 // kind of key, never by the token: a public key is never tried as an HMAC secret.
-// A principal is remembered for five minutes at most and never past its token's exp, so a key
-// that was withdrawn from the key set stops working by itself.
+// A principal is remembered for two minutes at most and never past its token's exp, so a key that was
+// withdrawn stops working by itself. Where the keys come from is `auth/key-source.ts`.
 
-import { createPublicKey, type KeyObject } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose'
 import * as errors from 'jose/errors'
-import { createLocalJWKSet } from 'jose/jwks/local'
-import { createRemoteJWKSet } from 'jose/jwks/remote'
 // By their own names: all of jose is 46 modules, these are twelve, and a gateway that starts loads each.
 import { jwtVerify } from 'jose/jwt/verify'
 import { LRUCache } from 'lru-cache'
+import { KeysUnavailable } from './auth/kept-keys.js'
+import { type KeySourceConfig, keySource, PUBLIC_KEY_ALGORITHMS } from './auth/key-source.js'
 
-export interface AuthConfig {
+/** Without a source of keys every token is refused. */
+export interface AuthConfig extends KeySourceConfig {
   /** Of HS256, RS256, ES256 and EdDSA; a token signed with another one is refused. */
   algorithms: readonly string[]
   /** The value that `iss` must have. */
   issuer?: string | undefined
   /** The values of which `aud` must have one. */
   audience?: string | readonly string[] | undefined
-  /** At most one of the next three. Without any, every token is refused. */
-  jwksFile?: string | undefined
-  jwksUrl?: string | undefined
-  /** A public key in PEM, or for HS256 a secret of 32 bytes or more. */
-  key?: string | undefined
   /** At least 1. */
   cacheMaxTokens: number
   /** How far the clocks of issuer and gateway may be apart. */
   clockToleranceMs: number
   /** False also accepts a token without `exp`. Default true. */
   requireExpiry?: boolean | undefined
+  /** The time of day, which `exp` is a matter of. */
   now?: (() => number) | undefined
 }
 
@@ -71,8 +67,7 @@ const MAX_TOKEN_CHARS = 8 * 1024
 // Finds a token's entry by the end of its signature, since hashing all its text would take most
 // of a lookup's time. 192 bits do not collide; the full text still decides.
 const CACHE_KEY_CHARS = 32
-const MAX_CACHE_AGE_MS = 5 * 60_000
-const FILE_CHECK_INTERVAL_MS = 1000
+const MAX_CACHE_AGE_MS = 2 * 60_000
 
 /** @throws Error when the configuration contradicts itself or its key cannot be read. */
 export function createAuthenticator(config: AuthConfig): Authenticator {
@@ -97,7 +92,8 @@ interface CacheEntry {
   /** The header in its usual spelling, which need not be taken apart to be found again. */
   authorization: string
   principal: Principal
-  validUntilMs: number
+  /** By a clock that does not step: one that is set back must not make it last. */
+  rememberedUntilMs: number
 }
 
 export class Authenticator {
@@ -106,11 +102,13 @@ export class Authenticator {
   readonly #resolveKey: JWTVerifyGetKey | undefined
   readonly #options: JWTVerifyOptions
   readonly #now: () => number
+  readonly #steadyNow: () => number
 
   constructor(config: AuthConfig, algorithms: string[], resolveKey: JWTVerifyGetKey | undefined) {
     this.#cache = new LRUCache({ max: config.cacheMaxTokens })
     this.#resolveKey = resolveKey
     this.#now = config.now ?? Date.now
+    this.#steadyNow = config.steadyNow ?? (() => performance.now())
     this.#options = { algorithms, clockTolerance: config.clockToleranceMs / 1000 }
     if (config.issuer !== undefined) this.#options.issuer = config.issuer
     if (config.audience !== undefined) this.#options.audience = [config.audience].flat()
@@ -122,7 +120,9 @@ export class Authenticator {
     const cacheKey = authorization.slice(-CACHE_KEY_CHARS)
     const entry = this.#cache.get(cacheKey)
     if (entry === undefined || !isSame(entry.authorization, authorization)) return undefined
-    if (this.#now() < entry.validUntilMs) return entry.principal
+    const { principal, rememberedUntilMs } = entry
+    const isValid = this.#now() < principal.expiresAtMs && this.#steadyNow() < rememberedUntilMs
+    if (isValid) return principal
     this.#cache.delete(cacheKey)
     return undefined
   }
@@ -149,6 +149,7 @@ export class Authenticator {
       throw new AuthFailure('invalid', 'No keys are configured on this gateway to verify a token.')
     }
     const nowMs = this.#now()
+    const steadyNowMs = this.#steadyNow()
     const options = { ...this.#options, currentDate: new Date(nowMs) }
     let claims: JWTPayload
     try {
@@ -157,11 +158,15 @@ export class Authenticator {
       throw explain(error, this.#options.algorithms ?? [])
     }
     const principal = principalOf(claims)
-    const validUntilMs = Math.min(principal.expiresAtMs, nowMs + MAX_CACHE_AGE_MS)
     // Within the clock tolerance a token outlives its exp, but is then verified every time.
-    if (nowMs < validUntilMs) {
+    if (nowMs < principal.expiresAtMs) {
       const authorization = usualForm(token)
-      this.#cache.set(token.slice(-CACHE_KEY_CHARS), { authorization, principal, validUntilMs })
+      const rememberedUntilMs = steadyNowMs + MAX_CACHE_AGE_MS
+      this.#cache.set(token.slice(-CACHE_KEY_CHARS), {
+        authorization,
+        principal,
+        rememberedUntilMs,
+      })
     }
     return principal
   }
@@ -225,9 +230,9 @@ function scopesIn(claim: unknown): string[] {
 }
 
 function explain(error: unknown, algorithms: readonly string[]): AuthFailure {
-  if (error instanceof AuthFailure) return error
   const fail = (reason: AuthFailureReason, message: string) =>
     new AuthFailure(reason, message, { cause: error })
+  if (error instanceof KeysUnavailable) return fail('keys_unavailable', error.message)
   if (error instanceof errors.JWTExpired) {
     return fail('expired', 'The token has expired: get a new one.')
   }
@@ -255,115 +260,4 @@ function claimFault({ claim, reason }: errors.JWTClaimValidationFailed): string 
   if (reason === 'invalid') return `The token's claim "${claim}" must be a number.`
   if (claim === 'nbf') return 'The token is not valid yet: wait, or check the clock of its issuer.'
   return `The token's claim "${claim}" has a value that this gateway does not accept.`
-}
-
-interface KeySource {
-  /** What this kind of key can verify at all. */
-  algorithms: readonly string[]
-  resolve: JWTVerifyGetKey
-}
-
-const PUBLIC_KEY_ALGORITHMS = ['RS256', 'ES256', 'EdDSA']
-
-function keySource({ key, jwksFile, jwksUrl, now }: AuthConfig): KeySource | undefined {
-  if ([key, jwksFile, jwksUrl].filter((source) => source !== undefined).length > 1) {
-    throw new Error('Set only one of a JWT key, a JWKS file and a JWKS URL.')
-  }
-  if (key !== undefined) return staticKey(key)
-  if (jwksFile !== undefined) {
-    const file = new JwksFile(jwksFile, now ?? Date.now)
-    return keySet(async (header, token) => (await file.keys())(header, token))
-  }
-  if (jwksUrl !== undefined) {
-    return keySet(createRemoteJWKSet(new URL(jwksUrl), { cacheMaxAge: MAX_CACHE_AGE_MS }))
-  }
-  return undefined
-}
-
-function staticKey(text: string): KeySource {
-  if (!text.trimStart().startsWith('-----BEGIN')) {
-    const secret = new TextEncoder().encode(text)
-    // RFC 7518, 3.2: the secret is at least as long as the hash.
-    if (secret.length < 32) throw new Error('A JWT secret for HS256 needs 32 bytes or more.')
-    if (/^\s*\{/.test(text)) throw new Error('The JWT key is JSON: put key sets in a JWKS file.')
-    return { algorithms: ['HS256'], resolve: () => secret }
-  }
-  if (text.includes('PRIVATE KEY')) {
-    throw new Error('The JWT key is a private key: give the gateway only the public one.')
-  }
-  const publicKey = createPublicKey(text)
-  return { algorithms: [algorithmOf(publicKey)], resolve: () => publicKey }
-}
-
-function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string {
-  if (asymmetricKeyType === 'ed25519') return 'EdDSA'
-  if (asymmetricKeyType === 'ec' && asymmetricKeyDetails?.namedCurve === 'prime256v1') {
-    return 'ES256'
-  }
-  if (asymmetricKeyType === 'rsa' && asymmetricKeyDetails!.modulusLength! >= 2048) return 'RS256'
-  throw new Error('The JWT key must be RSA of 2048 bits or more, EC on P-256, or Ed25519.')
-}
-
-function keySet(resolve: JWTVerifyGetKey): KeySource {
-  return {
-    algorithms: PUBLIC_KEY_ALGORITHMS,
-    async resolve(header, token) {
-      try {
-        return await resolve(header, token)
-      } catch (error) {
-        const isAnswer =
-          error instanceof errors.JWKSNoMatchingKey ||
-          error instanceof errors.JWKSMultipleMatchingKeys
-        if (isAnswer) throw error
-        const message = 'The gateway cannot get the keys that verify tokens: try again later.'
-        throw new AuthFailure('keys_unavailable', message, { cause: error })
-      }
-    },
-  }
-}
-
-/** A key set on disk, read again when it changes. Replace it by rename, as with any live file. */
-class JwksFile {
-  readonly #path: string
-  readonly #now: () => number
-  #keys: JWTVerifyGetKey | undefined
-  #readStamp = ''
-  #checkedAtMs = Number.NEGATIVE_INFINITY
-  #checking: Promise<JWTVerifyGetKey> | undefined
-
-  constructor(path: string, now: () => number) {
-    this.#path = path
-    this.#now = now
-  }
-
-  async keys(): Promise<JWTVerifyGetKey> {
-    const sinceCheckMs = this.#now() - this.#checkedAtMs
-    const isRecent = sinceCheckMs >= 0 && sinceCheckMs < FILE_CHECK_INTERVAL_MS
-    if (isRecent && this.#keys !== undefined) return this.#keys
-    this.#checking ??= this.#check().finally(() => {
-      this.#checking = undefined
-    })
-    return this.#checking
-  }
-
-  async #check(): Promise<JWTVerifyGetKey> {
-    const { mtimeMs, size, ino } = await stat(this.#path)
-    const stamp = `${mtimeMs} ${size} ${ino}`
-    if (stamp === this.#readStamp && this.#keys !== undefined) return this.#checked(this.#keys)
-    try {
-      const keys = createLocalJWKSet(JSON.parse(await readFile(this.#path, 'utf8')))
-      this.#readStamp = stamp
-      return this.#checked(keys)
-    } catch (error) {
-      // Caught while it is being written: the keys of before serve until the next check.
-      if (this.#keys === undefined) throw error
-      return this.#checked(this.#keys)
-    }
-  }
-
-  #checked(keys: JWTVerifyGetKey): JWTVerifyGetKey {
-    this.#keys = keys
-    this.#checkedAtMs = this.#now()
-    return keys
-  }
 }

@@ -3,7 +3,6 @@
 // Its life:  starting -> ready -> leaving (not ready, but listening, for `drainDelayMs`) -> draining (takes no
 // new connections, finishes its calls, for `drainMs` at most) -> closed.
 
-import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { GatewayConfig } from '../shared/config.js'
@@ -35,7 +34,7 @@ const UNDEPLOYED = new CallError('not_found', 'The function has been undeployed.
 /** Throws NatsUnreachable, RegistryUnavailable, PortTaken or UwsUnavailable: each one sentence. */
 export async function startGateway(config: GatewayConfig, log: Logger): Promise<Gateway> {
   const uws = await loadUws({ maxHeaderBytes: config.maxHeaderBytes })
-  const authenticator = await openAuthenticator(config, log)
+  const authenticator = openAuthenticator(config, log)
   const bus = await connectNats(config, 'callgate gateway', log)
   const closers: (() => unknown)[] = [() => bus.close()]
   const closeAll = async () => {
@@ -116,7 +115,7 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
   }
 }
 
-async function openAuthenticator(config: GatewayConfig, log: Logger): Promise<Authenticator> {
+function openAuthenticator(config: GatewayConfig, log: Logger): Authenticator {
   const { jwksFile, jwksUrl, jwtKeyFile } = config
   if (jwksFile === undefined && jwksUrl === undefined && jwtKeyFile === undefined) {
     log.warn(
@@ -129,7 +128,8 @@ async function openAuthenticator(config: GatewayConfig, log: Logger): Promise<Au
     audience: config.audience,
     jwksFile,
     jwksUrl,
-    key: jwtKeyFile === undefined ? undefined : await readFile(jwtKeyFile, 'utf8'),
+    keyFile: jwtKeyFile,
+    log,
     cacheMaxTokens: config.tokenCacheSize,
     clockToleranceMs: config.clockToleranceMs,
   })

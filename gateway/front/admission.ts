@@ -35,6 +35,9 @@ export interface AdmissionOptions {
   readonly log: Logger
 }
 
+/** They are asked for again after so long. */
+const KEYS_RETRY_AFTER_SECONDS = 5
+
 export class Admission {
   readonly #options: AdmissionOptions
 
@@ -104,8 +107,9 @@ export class Admission {
       return call.refuse(new CallError('internal', 'The token could not be verified.'))
     }
     if (error.reason === 'keys_unavailable') {
-      this.#options.log.error({ err: error.cause ?? error }, error.message)
-      return call.refuse(new CallError('unavailable', error.message, { retryAfterSeconds: 1 }))
+      // `auth/kept-keys.ts` has logged it: once, not with every call.
+      const retry = { retryAfterSeconds: KEYS_RETRY_AFTER_SECONDS }
+      return call.refuse(new CallError('unavailable', error.message, retry))
     }
     const challenge =
       error.reason === 'missing'

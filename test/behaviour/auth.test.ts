@@ -100,6 +100,24 @@ t.test('a public route lets everybody in, and passes `authorization` on unread',
   t.equal(seen.principal, null, 'what nobody has verified is no principal')
 })
 
+t.test('keys that cannot be read: 503 when to come back, and one line of the log', async (t) => {
+  // Each call wrote a line with a stack.
+  const keyless = await System.start(t, {
+    nats: system.nats,
+    gateway: { jwksFile: 'no-such-file' },
+  })
+  const authorization = `Bearer ${await system.token()}`
+  for (let count = 0; count < 5; count++) {
+    const response = await fetch(`${keyless.url}/private`, { headers: { authorization } })
+    t.equal(response.status, 503)
+    t.equal(response.headers.get('retry-after'), '5')
+    t.match(await response.json(), { code: 'unavailable' })
+  }
+  const faults = keyless.logLines.filter((line) => /keys that verify/.test(line))
+  t.equal(faults.length, 1, faults.join())
+  t.equal((await fetch(`${keyless.url}/public`)).status, 200)
+})
+
 t.test('a token is in no line of a log', async (t) => {
   const scoped = await system.token({ scope: 'read write' })
   const other = await system.token()
