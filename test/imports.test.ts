@@ -1,4 +1,5 @@
-// The directions of ARCHITECTURE.md, and the rule that a third-party library enters through one place.
+// What is true of every source: the directions of ARCHITECTURE.md, that a third-party library enters through
+// one place, and that only what is a matter of the day asks for its time.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -44,6 +45,16 @@ const DOORS: Record<string, readonly string[]> = {
   linkedom: ['loadtest/report/draw-chart.ts'],
   negotiator: ['runner/representation.ts'],
 }
+
+/** Who may ask for the time of the day, which can be set: `exp` of a token and the log are matters of it. */
+const DAY_CLOCKS = ['gateway/auth.ts', 'gateway/front/token-expiry.ts', 'gateway/front/call-log.ts']
+
+t.test('ages and limits are not measured with the clock of the day', async (t) => {
+  for (const file of await sources()) {
+    if (!/^(gateway|shared|client)\//.test(file) || DAY_CLOCKS.includes(file)) continue
+    t.notMatch(await readFile(join(ROOT, file), 'utf8'), 'Date.now', file)
+  }
+})
 
 t.test('imports run one way', async (t) => {
   for (const { file, specifier } of await imports()) {

@@ -1,7 +1,8 @@
 // The runners that are alive, by function, as their announcements tell it. Decides who is known, stale
 // and forgotten, and which of two has an id; which runner gets a call is `pick-runner.ts`, and when is
-// `dispatcher.ts`.
+// `dispatcher.ts`. Every time in here is of `performance`: the clock of the day may step.
 
+import { performance } from 'node:perf_hooks'
 import { LRUCache } from 'lru-cache'
 import type { Logger } from 'pino'
 import {
@@ -82,7 +83,7 @@ export class Fleet {
     this.#unsubscribe = bus.subscribe(subjects.announcements, (message) =>
       this.#onAnnouncement(message),
     )
-    this.#sweep = setInterval(() => this.#onSweep(Date.now()), SWEEP_INTERVAL_MS)
+    this.#sweep = setInterval(() => this.#onSweep(performance.now()), SWEEP_INTERVAL_MS)
     this.discover()
   }
 
@@ -126,10 +127,10 @@ export class Fleet {
   whyNoneLoads(functionName: string): LoadFailure | null {
     const failure = this.loadFailures.of(functionName)
     if (failure === null) return null
+    const failedMs = this.loadFailures.failedMs(functionName)
     const isHopeful = this.runnersOf(functionName).some(
       (runner) =>
-        runner.announcement.state === 'ready' ||
-        (runner.isLoading && runner.sinceMs <= failure.failedMs),
+        runner.announcement.state === 'ready' || (runner.isLoading && runner.sinceMs <= failedMs),
     )
     return isHopeful ? null : failure
   }
@@ -181,8 +182,8 @@ export class Fleet {
     const { state, reason } = announcement
     if (state === 'gone') return
     if (state === 'failed') return this.#onLoadFailed(announcement, reason ?? NO_REASON)
-    const nowMs = Date.now()
-    this.#lastNewMs = performance.now()
+    const nowMs = performance.now()
+    this.#lastNewMs = nowMs
     if (state === 'ready') this.loadFailures.clear(announcement.function)
     else this.#doubtFailure(announcement)
     const runner = this.#add(announcement, nowMs)
@@ -195,7 +196,7 @@ export class Fleet {
   #onKnown(known: RunnerLink, announcement: Announcement): void {
     const { state, reason } = announcement
     const wasReady = known.announcement.state === 'ready'
-    known.onAnnouncement(announcement, Date.now())
+    known.onAnnouncement(announcement, performance.now())
     if (state === 'gone' || state === 'failed') {
       // What it had not received may go elsewhere: "no responders" to a ping tells how far it came.
       if (known.inFlight > 0) known.ping()
@@ -251,7 +252,7 @@ export class Fleet {
   // ---- runners that cannot load -----------------------------------------------------------------------
 
   #onLoadFailed(announcement: Announcement, reason: FailureReason): void {
-    const isNew = this.loadFailures.add(announcement, reason, Date.now())
+    const isNew = this.loadFailures.add(announcement, reason, performance.now())
     const { runner, function: functionName, host, pid } = announcement
     // It is started again and again: each failure is a line only where it says something new.
     this.#options.log[isNew ? 'error' : 'debug'](

@@ -10,8 +10,13 @@ export interface LoadFailure extends FailureReason {
   readonly host: string
   readonly pid: number
   readonly startedAt: string
-  /** When we heard of it. */
+  /** When we heard of it, for people. */
   readonly failedAt: string
+}
+
+interface Heard {
+  readonly failure: LoadFailure
+  /** By the clock of the fleet's ages. */
   readonly failedMs: number
 }
 
@@ -21,24 +26,24 @@ const MAX_FUNCTIONS = 10_000
 const RETRY_AFTER_SECONDS = 5
 
 export class LoadFailures {
-  readonly #failures = new LRUCache<string, LoadFailure>({ max: MAX_FUNCTIONS })
+  readonly #failures = new LRUCache<string, Heard>({ max: MAX_FUNCTIONS })
 
   of(functionName: string): LoadFailure | null {
-    return this.#failures.peek(functionName) ?? null
+    return this.#failures.peek(functionName)?.failure ?? null
+  }
+
+  /** When it failed last; never is before everything. */
+  failedMs(functionName: string): number {
+    return this.#failures.peek(functionName)?.failedMs ?? Number.NEGATIVE_INFINITY
   }
 
   /** False when the function had failed for the same reason before. */
   add(announcement: Announcement, reason: FailureReason, nowMs: number): boolean {
     const before = this.of(announcement.function)
-    this.#failures.set(announcement.function, {
-      ...reason,
-      runner: announcement.runner,
-      host: announcement.host,
-      pid: announcement.pid,
-      startedAt: announcement.startedAt,
-      failedAt: new Date(nowMs).toISOString(),
-      failedMs: nowMs,
-    })
+    const { runner, host, pid, startedAt } = announcement
+    const failedAt = new Date().toISOString()
+    const failure = { ...reason, runner, host, pid, startedAt, failedAt }
+    this.#failures.set(announcement.function, { failure, failedMs: nowMs })
     return before?.code !== reason.code || before.message !== reason.message
   }
 

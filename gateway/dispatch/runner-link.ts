@@ -1,7 +1,8 @@
 // One runner, as this caller sees it: its slots, its invocations, and what it sends us.
 // Owns the slots: one is taken by `take` and freed by `release`, both idempotent by id. What its behaviour
-// means is `runner-conduct.ts`.
+// means is `runner-conduct.ts`. Every time in here is of `performance`: the clock of the day may step.
 
+import { performance } from 'node:perf_hooks'
 import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
 import { CallError } from '../../shared/errors.js'
@@ -153,7 +154,7 @@ export class RunnerLink implements RunnerLoad {
 
   /** It has broken the protocol, or does not answer: no calls for a while. */
   isolate(reason: string): void {
-    if (this.#conduct.isolate(reason, Date.now())) this.#owner.onIsolated(this)
+    if (this.#conduct.isolate(reason, performance.now())) this.#owner.onIsolated(this)
   }
 
   endIsolationIfOver(nowMs: number): void {
@@ -162,7 +163,7 @@ export class RunnerLink implements RunnerLoad {
 
   /** A clock has ended one of its calls, to which it had not said anything, through no fault of the client. */
   onUnanswered(): void {
-    const reason = this.#conduct.onUnanswered(Date.now())
+    const reason = this.#conduct.onUnanswered(performance.now())
     // A slow answer is better than none.
     if (reason !== null && this.#owner.canSpare(this)) this.isolate(reason)
   }
@@ -299,12 +300,12 @@ export class RunnerLink implements RunnerLoad {
   #onBusy(id: number): void {
     const invocation = this.#lookUp(id)
     if (invocation === undefined) return
-    this.#conduct.onBusy(Date.now())
+    this.#conduct.onBusy(performance.now())
     invocation.onNotTaken()
   }
 
   #onFree(): void {
-    if (this.#conduct.onFree(Date.now())) this.#owner.onSlot(this)
+    if (this.#conduct.onFree(performance.now())) this.#owner.onSlot(this)
   }
 
   /** The invocation to which it says the first thing, or all. */

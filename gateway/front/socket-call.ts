@@ -10,7 +10,6 @@ import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.j
 import type { Logger } from 'pino'
 import { CallError, errorMeaning } from '../../shared/errors.js'
 import type { FlatHeaders } from '../../shared/frame.js'
-import { MAX_TIMER_MS } from '../../shared/max-timer.js'
 import type { Principal } from '../auth.js'
 import type { AnswerHandler, SocketHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
@@ -24,6 +23,7 @@ import type { Handshake } from './handshake.js'
 import { problemOf } from './problem.js'
 import type { RequestHead } from './request-head.js'
 import { ResponseWriter } from './response-writer.js'
+import { onTokenExpiry } from './token-expiry.js'
 
 /**
  * Messages that may wait for the function, together with one of the largest size: with more, the next one
@@ -73,7 +73,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
   #principal: Principal | null = null
   #invocation: Invocation | null = null
   #ws: WebSocket<SocketData> | null = null
-  #expiry: NodeJS.Timeout | null = null
+  #stopExpiry: (() => void) | null = null
   /** Given to the engine, and not yet taken by the client. */
   #unsentPieces: number[] = []
   #isInsideMessage = false
@@ -196,12 +196,10 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
     this.#ws = ws
     const expiresAtMs = this.#principal?.expiresAtMs ?? Number.POSITIVE_INFINITY
     if (!this.#options.closesOnExpiry || expiresAtMs === Number.POSITIVE_INFINITY) return
-    const leftMs = Math.max(0, expiresAtMs - Date.now())
-    if (leftMs > MAX_TIMER_MS) return
-    this.#expiry = setTimeout(() => {
+    this.#stopExpiry = onTokenExpiry(expiresAtMs, () => {
       this.#code = 'unauthenticated'
       this.closeFromHere(EXPIRED_TOKEN_CODE, 'The token has expired.')
-    }, leftMs)
+    })
   }
 
   onClientMessage(message: ArrayBuffer, isBinary: boolean): void {
@@ -292,7 +290,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
   }
 
   #finish(status: number, code: string | undefined, closeCode?: number): void {
-    if (this.#expiry !== null) clearTimeout(this.#expiry)
+    this.#stopExpiry?.()
     this.#state = 'closed'
     this.#options.clients.sockets.delete(this)
     this.#options.clients.onQuiet()
