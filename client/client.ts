@@ -87,7 +87,8 @@ export class Client {
 
   /**
    * Calls a function and resolves with its value; with an array, where the function streams.
-   * Rejects with a CallError, whose `code` says why.
+   * Rejects with a CallError, whose `code` says why. A function that lets it pass has failed: what its own
+   * caller should read is a `PublicError`.
    */
   async call(functionName: string, input?: unknown, options: CallOptions = {}): Promise<unknown> {
     const answer = this.#start(functionName, input, options)

@@ -16,6 +16,7 @@ import { logThrown } from './log-thrown.js'
 import { Reply } from './reply.js'
 import { RequestBody } from './request-body.js'
 import { serveRun } from './run-form.js'
+import { RunnerError } from './runner-error.js'
 import type { SlotHold } from './slots.js'
 import { offeredProtocols, serveSocket } from './socket-form.js'
 
@@ -200,7 +201,8 @@ export class RunnerCall implements Limited {
     if (abortReason instanceof CallError) {
       return [FRAME.error, id, abortReason.code, abortReason.message, null, null]
     }
-    if (error instanceof CallError) {
+    if (error instanceof RunnerError) {
+      if (error.code === 'function_failed') logThrown(this.#context.log, error, 'function failed')
       return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
     }
     if (isPublicError(error)) {

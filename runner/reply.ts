@@ -4,10 +4,10 @@
 
 import { copyBytes } from '../shared/copy-bytes.js'
 import { Allowance } from '../shared/credit.js'
-import { CallError } from '../shared/errors.js'
 import { headerValue } from '../shared/flat-headers.js'
 import { type FlatHeaders, FRAME } from '../shared/frame.js'
 import type { Gatherer, Outbox } from '../shared/outbox.js'
+import { RunnerError } from './runner-error.js'
 
 /** Largest response head on the wire, in bytes. */
 const MAX_HEAD_BYTES = 64 * 1024
@@ -164,7 +164,7 @@ function checkHead(status: number, headers: FlatHeaders): void {
     bytes += text.length
   }
   if (bytes > MAX_HEAD_BYTES) {
-    throw new CallError(
+    throw new RunnerError(
       'function_failed',
       `The response head is larger than ${MAX_HEAD_BYTES} bytes.`,
     )
@@ -179,6 +179,6 @@ function bytesOf(contentLength: string): number {
 }
 
 /** Of what the NATS server takes in one message. */
-function tooLarge(): CallError {
-  return new CallError('function_failed', 'The response head is too large for the NATS server.')
+function tooLarge(): RunnerError {
+  return new RunnerError('function_failed', 'The response head is too large for the NATS server.')
 }

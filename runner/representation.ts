@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import { createParser } from 'eventsource-parser'
 import Negotiator from 'negotiator'
 import { CodecError, decodeValue, encodeValue } from '../shared/codec.js'
-import { CallError } from '../shared/errors.js'
+import { RunnerError } from './runner-error.js'
 
 const JSON_TYPE = 'application/json'
 const SSE_TYPE = 'text/event-stream'
@@ -20,7 +20,7 @@ const BINARY_TYPE = 'application/octet-stream'
 /**
  * Decodes a request body by its content-type: JSON, msgpack, forms to values, NDJSON and server-sent
  * events to arrays, `text/*` to a string, anything else stays bytes. No body at all is `undefined`.
- * Throws a CallError `bad_request` or `unsupported_media_type`.
+ * Throws a RunnerError `bad_request` or `unsupported_media_type`.
  */
 export async function decodeBody(body: Uint8Array, contentType: string | null): Promise<unknown> {
   if (body.length === 0 && contentType === null) return undefined
@@ -70,12 +70,12 @@ function decodeText(body: Uint8Array, contentType: string | null): string {
     charset !== 'utf8' &&
     charset !== 'us-ascii'
   ) {
-    throw new CallError(
+    throw new RunnerError(
       'unsupported_media_type',
       `The charset ${charset} is not supported; send UTF-8.`,
     )
   }
-  if (!isUtf8(body)) throw new CallError('bad_request', 'The body is not valid UTF-8.')
+  if (!isUtf8(body)) throw new RunnerError('bad_request', 'The body is not valid UTF-8.')
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
   // A byte order mark is no part of the text.
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
@@ -85,7 +85,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new CallError('bad_request', `The body is not valid JSON: ${(error as Error).message}.`)
+    throw new RunnerError('bad_request', `The body is not valid JSON: ${(error as Error).message}.`)
   }
 }
 
@@ -93,7 +93,7 @@ function decodeMsgpack(body: Uint8Array): unknown {
   try {
     return decodeValue(body)
   } catch (error) {
-    if (error instanceof CodecError) throw new CallError('bad_request', error.message)
+    if (error instanceof CodecError) throw new RunnerError('bad_request', error.message)
     throw error
   }
 }
@@ -112,7 +112,7 @@ async function decodeMultipart(body: Uint8Array, contentType: string): Promise<u
     })
     return fieldsOf(await response.formData())
   } catch {
-    throw new CallError('bad_request', 'The body is not valid multipart/form-data.')
+    throw new RunnerError('bad_request', 'The body is not valid multipart/form-data.')
   }
 }
 
@@ -189,12 +189,12 @@ const msgpack: Representation = {
 const VALUE_FORMS = [json, msgpack, ndjson, sse]
 const STREAM_FORMS = [sse, ndjson, json, msgpack]
 
-/** The representation for one value, by the client's Accept. Throws a CallError `not_acceptable`. */
+/** The representation for one value, by the client's Accept. Throws a RunnerError `not_acceptable`. */
 export function representValue(accept: string | null): Representation {
   return accept === null ? json : choose(accept, VALUE_FORMS, valueChoices)
 }
 
-/** The representation for a stream of values. Throws a CallError `not_acceptable`. */
+/** The representation for a stream of values. Throws a RunnerError `not_acceptable`. */
 export function representStream(accept: string | null): Representation {
   return accept === null ? sse : choose(accept, STREAM_FORMS, streamChoices)
 }
@@ -228,7 +228,7 @@ function choose(
   const best = acceptable(accept, types)[0]
   const form = forms.find(({ contentType }) => contentType === best)
   if (form === undefined) {
-    throw new CallError(
+    throw new RunnerError(
       'not_acceptable',
       `Nothing in Accept can be served; ask for one of ${types.join(', ')}.`,
     )

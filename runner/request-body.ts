@@ -3,8 +3,8 @@
 
 import { BodyPieces } from '../shared/body-pieces.js'
 import { type CreditBudget, ReceiveWindow } from '../shared/credit.js'
-import { CallError } from '../shared/errors.js'
 import { INITIAL_BODY_CREDIT_BYTES } from '../shared/frame.js'
+import { RunnerError } from './runner-error.js'
 
 const NOTHING = new Uint8Array(0)
 const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: 2 * 1024 * 1024 }
@@ -45,7 +45,7 @@ export class RequestBody {
     this.#totalBytes += bytes.length
     const { maxBytes } = this.#options
     if (maxBytes !== null && this.#totalBytes > maxBytes) {
-      this.fail(new CallError('payload_too_large', `The body is larger than ${maxBytes} bytes.`))
+      this.fail(new RunnerError('payload_too_large', `The body is larger than ${maxBytes} bytes.`))
       return true
     }
     this.#chunks.push(bytes)

@@ -1,7 +1,6 @@
 // The `run` form: decode and check the input, run, and send the value or the stream of values.
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { CallError } from '../shared/errors.js'
 import type { RunnerCallContext } from './call-context.js'
 import type { RunDeclaration } from './define-function.js'
 import { sendResponse } from './fetch-form.js'
@@ -16,6 +15,7 @@ import {
   representValue,
 } from './representation.js'
 import type { RequestBody } from './request-body.js'
+import { RunnerError } from './runner-error.js'
 
 const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 const NO_BODY = new Uint8Array(0)
@@ -48,7 +48,7 @@ async function check(schema: StandardSchemaV1, input: unknown): Promise<unknown>
   const result = await schema['~standard'].validate(input)
   if (result.issues === undefined) return result.value
   const faults = result.issues.length
-  throw new CallError(
+  throw new RunnerError(
     'invalid_input',
     `The input has ${faults === 1 ? 'a fault' : `${faults} faults`}; see issues.`,
     { issues: toInputIssues(result.issues) ?? [] },

@@ -126,6 +126,13 @@ t.test('calling functions from code', async (t) => {
     await t.rejects(impatient.call('nobody'), { code: 'no_capacity', message: /No runner/ })
   })
 
+  await t.test("an error of a call within a function is not that function's answer", async (t) => {
+    await system.serve(
+      defineFunction({ name: 'outer', run: (input) => client.call('fail', input) }),
+    )
+    await t.rejects(client.call('outer', 'public'), { code: 'function_failed', message: /log/ })
+  })
+
   await t.test('a reader that does not read makes the function wait', async (t) => {
     const small = await connected({ creditBytes: 256 * 1024 })
     const iterator = small.stream('count', { to: 1_000, bytes: 10_000 })[Symbol.asyncIterator]()

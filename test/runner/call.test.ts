@@ -9,6 +9,7 @@ import { Slots } from '../../runner/slots.js'
 import type { Bus } from '../../shared/bus.js'
 import { decodeFrames } from '../../shared/codec.js'
 import { CreditBudget } from '../../shared/credit.js'
+import { CallError } from '../../shared/errors.js'
 import { type CallFrame, type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
 import { Mailroom } from '../../shared/outbox.js'
 
@@ -268,6 +269,30 @@ t.test('a PublicError that is not one of ours is read with care', async (t) => {
     t.same(frames, [FUNCTION_FAILED], 'only what a function may say')
     t.match(log, [{ level: 50 }])
   }
+})
+
+t.test("an inner call's error is no answer of the outer one", async (t) => {
+  // A function that calls another one over `callgate/client` and got a 404 was answered with it, and
+  // nobody's log knew.
+  const inner = new CallError('not_found', 'There is no such voice.', { cause: new Error('why') })
+  const { frames, log } = await outcomeOf(thrower(inner))
+  t.same(frames, [FUNCTION_FAILED])
+  t.match(log, [
+    {
+      level: 50,
+      msg: 'function failed',
+      err: { code: 'not_found', message: 'There is no such voice.: why', stack: /caused by/ },
+    },
+  ])
+})
+
+t.test('what the runner itself has against a call is said to its caller', async (t) => {
+  const headers = { 'x-a': 'x'.repeat(70_000) }
+  const large = defineFunction({ run: () => new Response('x', { headers }) })
+  const { frames, log } = await outcomeOf(large)
+  const message = 'The response head is larger than 65536 bytes.'
+  t.same(frames, [[FRAME.error, ID, 'function_failed', message, null, null]])
+  t.match(log, [{ level: 50, msg: 'function failed', err: { message } }], 'and to the log')
 })
 
 const NO_CLOSES: unknown[][] = [
