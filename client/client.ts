@@ -12,6 +12,7 @@ import { DEFAULT_MAX_ATTEMPTS, FUNCTION_NAME } from '../shared/manifest.js'
 import { connectNats, type NatsBus } from '../shared/nats.js'
 import { newPeerId, subjectsIn } from '../shared/subjects.js'
 import { Answer } from './answer.js'
+import { creditLimit, queueWait, timeLimit } from './limits.js'
 
 export { CallError, type ErrorCode, type InputIssue } from '../shared/errors.js'
 
@@ -22,7 +23,7 @@ type Connection = Omit<NatsConfig, 'registryReplicas'>
  * comes from the environment: CALLGATE_NATS_URL for `natsUrl`.
  */
 export type ConnectOptions = { readonly [Name in keyof Connection]?: string | undefined } & {
-  /** Longest wait for a free slot, in milliseconds. Default 30,000. */
+  /** Longest wait for a free slot, in milliseconds; `Infinity` for no limit. Default 30,000. */
   readonly queueWaitMs?: number | undefined
   /** Memory for answers in flight, in bytes. Default 32 MiB. */
   readonly creditBytes?: number | undefined
@@ -33,7 +34,10 @@ export type ConnectOptions = { readonly [Name in keyof Connection]?: string | un
 export interface CallOptions {
   /** Cancels the call: the function's own `signal` fires. */
   readonly signal?: AbortSignal | undefined
-  /** Total time of the call in milliseconds, once a runner has it. Default: none but the function's own. */
+  /**
+   * Total time of the call in milliseconds, once a runner has it. One that has none left (0 or less) ends with
+   * `timed_out` and is not sent. Default, and `Infinity`: none but the function's own.
+   */
   readonly timeoutMs?: number | undefined
   /** The call may run again, on another runner, when its own is lost before it has answered. */
   readonly idempotent?: boolean | undefined
@@ -43,7 +47,8 @@ export interface CallOptions {
 
 /**
  * Connects to NATS.
- * Throws an Error with one sentence when NATS cannot be reached or a setting is wrong.
+ * Throws an Error with one sentence when NATS cannot be reached or a setting is wrong: a TypeError or
+ * RangeError for a number that is none.
  *
  * ```ts
  * const client = await connect()
@@ -54,15 +59,17 @@ export interface CallOptions {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Client> {
   const config = readConfig(natsSettings, options, process.env)
+  const creditBytes = creditLimit(options.creditBytes ?? 32 * 1024 * 1024)
+  const queueWaitMs = queueWait(options.queueWaitMs ?? 30_000)
   const log = options.log ?? pino({ level: 'silent' })
   const bus = await connectNats(config, 'callgate client', log)
   const dispatcher = new Dispatcher({
     bus,
     subjects: subjectsIn(config.namespace),
     log,
-    creditBytes: options.creditBytes ?? 32 * 1024 * 1024,
+    creditBytes,
     maxQueued: 100_000,
-    queueWaitMs: options.queueWaitMs ?? 30_000,
+    queueWaitMs,
     retryBodyBytes: 64 * 1024,
     maxCalls: Number.POSITIVE_INFINITY,
     maxCallsPerPrincipal: null,
@@ -88,7 +95,8 @@ export class Client {
   /**
    * Calls a function and resolves with its value; with an array, where the function streams.
    * Rejects with a CallError, whose `code` says why. A function that lets it pass has failed: what its own
-   * caller should read is a `PublicError`.
+   * caller should read is a `PublicError`. With a TypeError or RangeError for a `timeoutMs` that is no
+   * number, and with the encoder's error for an input that has no form in msgpack.
    */
   async call(functionName: string, input?: unknown, options: CallOptions = {}): Promise<unknown> {
     const answer = this.#start(functionName, input, options)
@@ -99,7 +107,8 @@ export class Client {
 
   /**
    * Calls a function and iterates over what it yields, each value as it comes. A function that is slower
-   * to read than to write is made to wait. Leaving the loop cancels the call.
+   * to read than to write is made to wait. Leaving the loop cancels the call. Throws at once what `call`
+   * rejects with before it has begun.
    */
   stream(functionName: string, input?: unknown, options: CallOptions = {}): AsyncIterable<unknown> {
     return this.#start(functionName, input, options)
@@ -115,17 +124,21 @@ export class Client {
   }
 
   #start(functionName: string, input: unknown, options: CallOptions): Answer {
-    const { signal, timeoutMs, idempotent, affinityKey } = options
+    const { signal, idempotent, affinityKey } = options
+    // Both may throw: before there is anything that somebody would have to end.
+    const timeoutMs = timeLimit(options.timeoutMs)
+    const body = input === undefined ? null : encodeValue(input)
     const answer = new Answer(signal, (over) => this.#answers.delete(over))
     if (this.#isClosed) answer.fail(CLOSED)
     else if (!FUNCTION_NAME.test(functionName)) answer.fail(noSuchFunction(functionName))
+    else if (timeoutMs !== null && timeoutMs <= 0) answer.fail(NO_TIME)
     if (answer.isOver) return answer
     this.#answers.add(answer)
     const invocation = this.#dispatcher.start(
       {
         functionName,
         callId: `${this.#callIdPrefix}${(this.#calls++).toString(36)}`,
-        timeoutMs: timeoutMs ?? null,
+        timeoutMs,
         firstByteMs: null,
         idleMs: null,
         method: 'POST',
@@ -140,7 +153,7 @@ export class Client {
         isIdempotent: idempotent ?? false,
         maxAttempts: DEFAULT_MAX_ATTEMPTS,
       },
-      input === undefined ? null : encodeValue(input),
+      body,
       false,
       answer,
     )
@@ -151,6 +164,7 @@ export class Client {
 
 const ACCEPT = ['accept', 'application/msgpack, */*;q=0.1'] as const
 const CONTENT_TYPE = ['content-type', 'application/msgpack'] as const
+const NO_TIME = new CallError('timed_out', 'The call had no time left when it was made.')
 const CLOSED = new CallError('cancelled', 'The client has been closed.')
 
 function noSuchFunction(name: string): CallError {

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import t from 'tap'
 import { type Client, connect } from '../../client/client.js'
 import { defineFunction, PublicError } from '../../runner/define-function.js'
@@ -133,6 +133,65 @@ t.test('calling functions from code', async (t) => {
     await t.rejects(client.call('outer', 'public'), { code: 'function_failed', message: /log/ })
   })
 
+  await t.test('a time limit that is none hurts nobody', async (t) => {
+    // The runner could not read such a CALL, and ended every call that this client had with it.
+    const started = new Promise<void>((resolve) => {
+      onStarted = resolve
+    })
+    const other = client.stream('count', { to: 3 })[Symbol.asyncIterator]()
+    await other.next()
+    await started
+    let starts = 0
+    onStarted = () => starts++
+    for (const timeoutMs of [Number.NaN, '5', true, {}]) {
+      const options = { timeoutMs: timeoutMs as number }
+      const name = Number.isNaN(timeoutMs) ? 'RangeError' : 'TypeError'
+      await t.rejects(client.call('count', { to: 1 }, options), { name, message: /timeoutMs/ })
+      t.throws(() => client.stream('count', { to: 1 }, options), { name })
+    }
+    for (const timeoutMs of [0, -0.5, -1, Number.NEGATIVE_INFINITY]) {
+      await t.rejects(client.call('count', { to: 1 }, { timeoutMs }), { code: 'timed_out' })
+    }
+    t.equal(starts, 0, 'and is not sent')
+    for (const timeoutMs of [Number.POSITIVE_INFINITY, 1e300, 2 ** 40, 59_999.5]) {
+      t.same(await client.call('echo', 1, { timeoutMs }), 1, String(timeoutMs))
+    }
+    await t.rejects(client.call('count', { to: 3 }, { timeoutMs: 0.5 }), { code: 'timed_out' })
+    t.notOk((await other.next()).done, 'the call beside them goes on')
+    await other.return?.(undefined)
+    await system.atRest('count', 'echo')
+  })
+
+  await t.test('an input that cannot be encoded leaves nothing behind', async (t) => {
+    const circle: unknown[] = []
+    circle.push(circle)
+    const controller = new AbortController()
+    for (let call = 0; call < 3; call++) {
+      await t.rejects(client.call('echo', circle, { signal: controller.signal }))
+    }
+    t.equal(getEventListeners(controller.signal, 'abort').length, 0)
+    t.equal(await client.call('echo', 1, { signal: controller.signal }), 1)
+    t.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  })
+
+  await t.test('the wait for a slot may have no limit', async (t) => {
+    // A timer of Node that is given Infinity fires at once.
+    for (const queueWaitMs of [Number.POSITIVE_INFINITY, 1e15]) {
+      const patient = await connected({ queueWaitMs })
+      const controller = new AbortController()
+      const waiting = patient.call('nobody', 1, { signal: controller.signal })
+      const first = await Promise.race([
+        waiting.catch(() => 'refused'),
+        patient.call('echo', 'answered').then(() => patient.call('echo', 'answered')),
+      ])
+      t.equal(first, 'answered')
+      controller.abort()
+      await t.rejects(waiting, { code: 'cancelled' })
+    }
+    const hasty = await connected({ queueWaitMs: 0 })
+    await t.rejects(hasty.call('nobody'), { code: 'no_capacity' })
+  })
+
   await t.test('a reader that does not read makes the function wait', async (t) => {
     const small = await connected({ creditBytes: 256 * 1024 })
     const iterator = small.stream('count', { to: 1_000, bytes: 10_000 })[Symbol.asyncIterator]()
@@ -177,5 +236,14 @@ t.test('NATS that is not there, and settings that are wrong, are one sentence', 
     message: /^NATS does not answer at nats:\/\/127\.0\.0\.1:1 /,
   })
   await t.rejects(connect({ namespace: 'a.b' }), { name: 'ConfigError' })
+  for (const name of ['queueWaitMs', 'creditBytes'] as const) {
+    for (const value of ['5', true, {}, Number.NaN, -1, Number.NEGATIVE_INFINITY]) {
+      await t.rejects(connect({ [name]: value as number }), {
+        name: typeof value === 'number' ? 'RangeError' : 'TypeError',
+        message: new RegExp(`^\`${name}\` must be `),
+      })
+    }
+  }
+  await t.rejects(connect({ creditBytes: 0 }), { name: 'RangeError' })
   await t.rejects(connect({ natsCaFile: `${folderWith(t, {})}/no.pem` }), { message: /no\.pem/ })
 })
