@@ -45,6 +45,8 @@ export class RunnerProcess {
   #retry: NodeJS.Timeout | null = null
   #pauseMs = FIRST_PAUSE_MS
   #isStopped = true
+  /** What the registry says since is somebody's word: one that only died must not take it back. */
+  #hasRegistered = false
 
   constructor(options: RunnerProcessOptions) {
     this.#options = options
@@ -54,12 +56,18 @@ export class RunnerProcess {
     return this.#child?.pid
   }
 
+  /** Registers the function, if that is wanted; one that is started again because it died does not. */
   start(): void {
+    this.#hasRegistered = false
+    this.#start()
+  }
+
+  #start(): void {
     this.#isStopped = false
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
     const { file, register, source, events } = this.#options
-    const child = source.take(file, register)
+    const child = source.take(file, register && !this.#hasRegistered)
     this.#child = child
     let failure: string | null = null
     let readyMs: number | null = null
@@ -75,7 +83,9 @@ export class RunnerProcess {
         case 'loading':
           clearTimeout(loadTimer)
           loadTimer = killLater(message.loadTimeoutMs, '`load` did not return')
-          if (this.#child === child) events.onLoading?.(message)
+          if (this.#child !== child) return
+          this.#hasRegistered = true
+          events.onLoading?.(message)
           return
         case 'ready':
           clearTimeout(loadTimer)
@@ -138,7 +148,7 @@ export class RunnerProcess {
     const isTriedAgain = wasReady || this.#options.retryFailedLoad
     this.#options.events.onFailed(message, isTriedAgain ? this.#pauseMs : null)
     if (!isTriedAgain) return
-    this.#retry = setTimeout(() => this.start(), this.#pauseMs)
+    this.#retry = setTimeout(() => this.#start(), this.#pauseMs)
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
   }
 
