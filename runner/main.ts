@@ -22,6 +22,7 @@ import { Registry, RegistryUnavailable } from '../shared/registry.js'
 import { subjectsIn } from '../shared/subjects.js'
 import { describeFunction } from './describe-function.js'
 import type { RunnerMessage, StopMessage } from './fleet/runner-message.js'
+import { startHeartbeat } from './heartbeat.js'
 import { Runner, type StopReason } from './lifecycle.js'
 import { LoadError, loadFunction } from './load-function.js'
 import { reasonOf } from './reason-of.js'
@@ -121,6 +122,7 @@ async function main(file: string, register: boolean): Promise<void> {
     await tell({ type: 'loading', name, routes, loadTimeoutMs })
     void runner.stopped.then((reason) => process.exit(exitStatus(reason)))
     if (await runner.load()) await tell({ type: 'ready', name, routes, runnerId: runner.runnerId })
+    startHeartbeat(runner.manifest, config, tell)
   } catch (error) {
     await exitFailed(error)
   }

@@ -18,6 +18,8 @@ export type RunnerMessage =
       readonly routes: readonly string[]
       readonly runnerId: string
     }
+  /** Once a second from then on: it is not stuck. A call may keep it silent for so long; null: for ever. */
+  | { readonly type: 'beat'; readonly longestCallMs: number | null }
   /** Will exit: one sentence for the user. */
   | { readonly type: 'failed'; readonly message: string }
 

@@ -1,5 +1,6 @@
-// Keeps one runner process alive: starts it, starts it again when it dies or hangs as it loads, stops it
-// when told. Owns the child process, the timer of the next attempt and the one of its load.
+// Keeps one runner process alive: starts it, starts it again when it dies, hangs as it loads or is stuck
+// later on, stops it when told. Owns the child process, the timer of the next attempt, the one of its load
+// and the watch over it.
 //
 //   starting ──▶ loading ──▶ ready ──▶ ending ──▶ ended     (restart: the next one is `starting` meanwhile)
 //      ▲            │          │
@@ -9,6 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
 import { MAX_TIMER_MS } from '../../shared/max-timer.js'
+import { Pulse, TICK_MS } from './pulse.js'
 import type { RunnerMessage, StopMessage } from './runner-message.js'
 import type { RunnerSource } from './runner-source.js'
 
@@ -73,6 +75,8 @@ export class RunnerProcess {
     let readyMs: number | null = null
     // Until it says how long its `load` may take, what hangs is the import of the file.
     let loadTimer = killLater(DEFAULT_LOAD_TIMEOUT_MS, 'its file could not be imported')
+    let watch: NodeJS.Timeout | undefined
+    const pulse = new Pulse(performance.now())
     child.on('message', (message: RunnerMessage) => {
       switch (message.type) {
         case 'imported':
@@ -92,12 +96,16 @@ export class RunnerProcess {
           readyMs = performance.now()
           if (this.#child === child) events.onReady(message)
           return
+        case 'beat':
+          pulse.beat(message.longestCallMs)
+          watch ??= setInterval(killIfStuck, TICK_MS)
+          return
         default:
           message satisfies never
       }
     })
     const onEnded = (how: string) => {
-      clearTimeout(loadTimer)
+      stopTimers()
       if (this.#child !== child) return
       this.#child = null
       if (this.#isStopped) return
@@ -106,7 +114,7 @@ export class RunnerProcess {
       this.#onDied(failure ?? `The runner of ${file} ended ${how}.`, readyMs !== null)
     }
     child.on('exit', async (code, signal) => {
-      clearTimeout(loadTimer)
+      stopTimers()
       // Its last words may still be in the channel.
       if (child.connected) await once(child, 'disconnect')
       onEnded(signal === null ? `with status ${code}` : `by ${signal}`)
@@ -115,6 +123,18 @@ export class RunnerProcess {
       // Without a process there will be no exit.
       if (child.pid === undefined) onEnded(`before it began: ${error.message}`)
     })
+
+    function stopTimers(): void {
+      clearTimeout(loadTimer)
+      clearInterval(watch)
+    }
+
+    function killIfStuck(): void {
+      if (!pulse.isStuck(performance.now())) return
+      const seconds = Math.round(pulse.silentMs / 1_000)
+      failure = `The runner of ${file} was killed: it has been stuck for ${seconds} s, longer than any of its calls may take (timeoutMs and CALLGATE_CANCEL_GRACE_MS). Something in it computes without end, or without a pause.`
+      child.kill('SIGKILL')
+    }
 
     // A process that is blocked hears no other signal.
     function killLater(timeoutMs: number | null, what: string): NodeJS.Timeout | undefined {

@@ -49,3 +49,29 @@ t.test('one that died does not register again: undeployed is undeployed', async 
     'a file that has changed is registered',
   )
 })
+
+t.test('one that is stuck is killed, and started again', async (t) => {
+  // After `ready` nobody looked: a loop without an end kept its slot, and its runner, for good.
+  const [patient, blocked] = await Promise.all([
+    system.serveInChild('patient', functionFile('blocker'), { TEST_NAME: 'patient' }),
+    system.serveInChild('blocked', functionFile('blocker'), {
+      TEST_NAME: 'blocked',
+      TEST_TIMEOUT_MS: '100',
+      CALLGATE_CANCEL_GRACE_MS: '100',
+    }),
+  ])
+  const computation = system.post('/patient', 13_000)
+  const isReady = readyAgain(blocked, 'blocked')
+  const stuckMs = performance.now()
+  const answer = await system.post('/blocked', 'for ever')
+  t.equal(answer.status, 504)
+  await isReady
+  t.ok(performance.now() - stuckMs > 10_000, 'a runner may be late for many reasons')
+  t.match(blocked.failures, [
+    /^The runner of .*blocker\.js was killed: it has been stuck for 1\d s, longer than any of its calls may take/,
+  ])
+  t.equal((await system.post('/blocked', 0)).status, 200)
+
+  t.equal((await computation).status, 200, 'where calls may take for ever, silence says nothing')
+  t.same(patient.failures, [])
+})
