@@ -1,17 +1,17 @@
 // `Idempotency-Key`: calls of one owner (`key-owner.ts`) with one key are one invocation. The second one waits
 // for the first (`shared-call.ts`), or is given its answer when that is at most a window old; nothing runs
-// twice. Whole answers only: one that streams is not kept, and whoever comes meanwhile is told so (409). What
-// failed is not kept either: the next call with its key runs.
+// twice. Answers of known length only: a stream is not kept, and whoever comes meanwhile is told so (409);
+// nor is one that takes too much of the memory. What failed is not kept either: the next call with its key runs.
 //
 // Within one gateway process: a key that reaches another one runs there, and the function sees the field.
 
-import { LRUCache } from 'lru-cache'
 import { CallError } from '../../shared/errors.js'
 import type { AnswerHandler, CallHead } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { CallHandle } from './call-handle.js'
+import { KeptAnswers } from './kept-answers.js'
 import { ownerOf } from './key-owner.js'
-import { type KeptAnswer, Repeat } from './repeat.js'
+import { Repeat } from './repeat.js'
 import { RequestFingerprint } from './request-fingerprint.js'
 import { SharedCall } from './shared-call.js'
 
@@ -19,27 +19,21 @@ export interface SharedAnswersOptions {
   readonly dispatcher: Dispatcher
   /** How long an answer is kept, in milliseconds. */
   readonly idempotencyWindowMs: number
-  /** Memory for answers that are kept, in bytes. */
+  /** Memory for answers that are kept, on their way, or being read by clients that are slow, in bytes. */
   readonly idempotencyCacheBytes: number
 }
 
-/** What an answer costs beside its bytes, about. */
-const ENTRY_BYTES = 512
 /** The draft of the field names no limit; longer than this is a mistake. */
 const MAX_KEY_CHARS = 255
 
 export class SharedAnswers {
   readonly #dispatcher: Dispatcher
   readonly #running = new Map<string, SharedCall>()
-  readonly #kept: LRUCache<string, KeptAnswer>
+  readonly #kept: KeptAnswers
 
   constructor(options: SharedAnswersOptions) {
     this.#dispatcher = options.dispatcher
-    this.#kept = new LRUCache({
-      ttl: options.idempotencyWindowMs,
-      maxSize: options.idempotencyCacheBytes,
-      sizeCalculation: ({ body, headers }) => ENTRY_BYTES + body.length + headers.join().length,
-    })
+    this.#kept = new KeptAnswers(options.idempotencyWindowMs, options.idempotencyCacheBytes)
   }
 
   /** Like `Dispatcher.start`, for a request with this key. `handler` may hear its answer before it returns. */
@@ -64,10 +58,10 @@ export class SharedAnswers {
     }
     const running = this.#running.get(key)
     if (running !== undefined) return running.join(request, handler)
-    const call = new SharedCall(request, handler, (answer) => {
+    const call = new SharedCall(request, handler, this.#kept, (answer) => {
       // By now the key may be a later call's.
       if (this.#running.get(key) === call) this.#running.delete(key)
-      if (answer !== null) this.#kept.set(key, answer)
+      if (answer !== null) this.#kept.keep(key, answer)
     })
     this.#running.set(key, call)
     return call.begin(this.#dispatcher.start(head, body, hasMore, call))
