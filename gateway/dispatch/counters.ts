@@ -9,7 +9,7 @@ export interface CounterValues {
   readonly failed: number
   readonly cancelled: number
   readonly timedOut: number
-  /** Never started: no slot within the queue's bounds. */
+  /** Never started: no slot within the queue's bounds. A call that runners were too full for is one of them. */
   readonly rejected: number
   /** Times that a call was tried again after its runner was lost. */
   readonly retried: number
@@ -31,6 +31,11 @@ export class Counters {
 
   start(): void {
     this.#started++
+  }
+
+  /** It was not, after all: no runner has taken it. */
+  unstart(): void {
+    this.#started--
   }
 
   reject(): void {

@@ -16,7 +16,7 @@ import { TrafficSplit } from './traffic-split.js'
 export interface DeskOptions {
   /** Calls that may wait for a slot. */
   readonly maxQueued: number
-  /** Longest wait for a slot, in milliseconds. */
+  /** Longest wait for a slot, in milliseconds, from runner to runner. */
   readonly queueWaitMs: number
   /** A call has waited for so long; it is out of the queue. */
   readonly onWaitedTooLong: (desk: Desk, invocation: Invocation) => void
@@ -100,6 +100,12 @@ export class Desk {
     this.#startTimer(invocation)
   }
 
+  /** How much longer this call may wait. */
+  leftMs({ seeksSinceMs, leftMs }: Invocation): number {
+    const waitedMs = performance.now() - seeksSinceMs
+    return Math.max(0, Math.min(Math.ceil(this.#options.queueWaitMs - waitedMs), leftMs))
+  }
+
   /** Gives a runner to as many of those that wait as there are slots for. */
   serve(runners: readonly RunnerLink[]): void {
     if (this.length === 0) return
@@ -174,11 +180,10 @@ export class Desk {
   }
 
   #startTimer(invocation: Invocation): void {
-    const waitMs = Math.min(this.#options.queueWaitMs, invocation.leftMs)
     const timer = setTimeout(() => {
       this.leave(invocation)
       this.#options.onWaitedTooLong(this, invocation)
-    }, waitMs)
+    }, this.leftMs(invocation))
     this.#timers.set(invocation, timer)
   }
 

@@ -231,7 +231,7 @@ export class Dispatcher {
   #onWaitedTooLong(desk: Desk, invocation: Invocation): void {
     if (!this.#options.bus.isConnected) return invocation.reject(transportUnavailable())
     const hasRunners = this.#fleet.runnersOf(desk.functionName).length > 0
-    const waited = `within ${this.#options.queueWaitMs} ms`
+    const waited = `within ${Math.round(performance.now() - invocation.seeksSinceMs)} ms`
     const message = hasRunners
       ? `No slot became free ${waited}.`
       : `No runner of this function appeared ${waited}.`
@@ -246,6 +246,7 @@ export class Dispatcher {
     if (runner !== undefined) return runner.take(invocation)
     const failure = this.#fleet.whyNoneLoads(desk.functionName)
     if (failure !== null) invocation.reject(loadError(failure))
+    else if (desk.leftMs(invocation) === 0) this.#onWaitedTooLong(desk, invocation)
     else desk.putBack(invocation)
   }
 

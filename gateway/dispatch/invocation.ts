@@ -67,8 +67,9 @@ export class Invocation {
   #id = 0
   #messageNumber = 0
   #isCounted = false
-  /** When a runner had it first: the total time counts from there, however many runners it has. */
+  /** When the first runner that kept it had it: the total time counts from there, however many follow. */
   #startedMs: number | null = null
+  #seeksSinceMs = performance.now()
   /** Runners that it was lost with. */
   #tried: readonly RunnerLink[] = NONE
   /** Why it is tried again. */
@@ -121,6 +122,11 @@ export class Invocation {
   /** Runners that it must not have again. */
   get tried(): readonly RunnerLink[] {
     return this.#tried
+  }
+
+  /** Since when it has been without a runner that works on it: one that says BUSY does not begin this anew. */
+  get seeksSinceMs(): number {
+    return this.#seeksSinceMs
   }
 
   /** What is left of its total time, in milliseconds; Infinity where it has no limit or has not begun. */
@@ -261,7 +267,9 @@ export class Invocation {
   /** It has waited too long, or cannot be served at all. Only from `queued`. */
   reject(error: CallError): void {
     if (this.#state !== 'queued') return
-    if (this.#isCounted) return this.#fail(this.#lostBecause ?? error)
+    if (this.#lostBecause !== null) return this.#fail(this.#lostBecause)
+    // It was sent to runners, and none has taken it.
+    if (this.#isCounted) this.counters.unstart()
     this.counters.reject()
     this.#move('ended')
     this.#handler.onError(error)
@@ -364,6 +372,7 @@ export class Invocation {
     this.#release()
     if (isOver) return this.#move('ended')
     if (this.#state !== 'sent' || !this.#body.isReplayable) return this.#breakProtocol()
+    if (this.#lostBecause === null) this.#startedMs = null
     this.#return()
   }
 
@@ -374,6 +383,7 @@ export class Invocation {
     this.#release()
     this.#tried = [...this.#tried, runner]
     this.#lostBecause = error
+    this.#seeksSinceMs = performance.now()
     this.counters.retry()
     this.#return()
   }

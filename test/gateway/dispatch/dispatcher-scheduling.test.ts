@@ -10,7 +10,7 @@ import { startDispatcher } from './test-dispatcher.js'
 
 const EMPTY = new Uint8Array(0)
 
-async function answer(runner: ScriptedRunner): Promise<Frame> {
+async function answerOne(runner: ScriptedRunner): Promise<Frame> {
   const { frame, caller } = await runner.next(FRAME.call)
   await runner.send(caller, [FRAME.reply, frame[1], 200, [], EMPTY])
   return frame
@@ -32,7 +32,7 @@ t.test('a principal with one call waits for one turn of another with a thousand'
   for (let count = 0; count < 1_000; count++) call({ fairnessKey: 'greedy', url: '/greedy' })
   const modest = call({ fairnessKey: 'modest', url: '/modest' })
   const echo = await runner()
-  const urls = [await answer(echo), await answer(echo)].map((frame) => frame[6])
+  const urls = [await answerOne(echo), await answerOne(echo)].map((frame) => frame[6])
   t.ok(urls.includes('/modest'), urls.join())
   t.equal(await modest.answer.over, 'reply')
 })
@@ -46,7 +46,7 @@ t.test('weights and priorities are kept', async (t) => {
   call({ fairnessKey: 'c', priority: 1, url: '/first' })
   const echo = await runner()
   const urls: unknown[] = []
-  for (let count = 0; count < 7; count++) urls.push((await answer(echo))[6])
+  for (let count = 0; count < 7; count++) urls.push((await answerOne(echo))[6])
   t.same(urls, ['/first', '/a', '/a', '/b', '/a', '/a', '/b'])
 })
 
@@ -109,10 +109,10 @@ t.test('a call that is over the limits never takes a slot', async (t) => {
   own.push(call({ fairnessKey: 'b' }))
   t.equal(call({ fairnessKey: 'c' }).answer.error?.code, 'no_capacity')
   t.match(dispatcher.status('echo').counters, { rejected: 2, inFlight: 3 })
-  for (let count = 0; count < 3; count++) await answer(echo)
+  for (let count = 0; count < 3; count++) await answerOne(echo)
   for (const { answer } of own) await answer.over
   call({ fairnessKey: 'a' })
-  await answer(echo)
+  await answerOne(echo)
 })
 
 t.test('a call that cannot start in time is refused at once, with when to come back', async (t) => {
@@ -121,7 +121,7 @@ t.test('a call that cannot start in time is refused at once, with when to come b
   // A slot every 50 ms: a hundred in the time that a call may wait. Three calls come meanwhile.
   const calls = Array.from({ length: 60 }, () => call())
   const pace = setInterval(() => {
-    void answer(echo)
+    void answerOne(echo)
     for (let count = 0; count < 3; count++) calls.push(call())
   }, 50)
   t.teardown(() => clearInterval(pace))
@@ -141,4 +141,72 @@ t.test('whoever waits for a function that is taken away hears so', async (t) => 
   dispatcher.refuseWaiting('echo', new CallError('not_found', 'gone'))
   for (const { answer } of calls) t.equal(answer.error?.code, 'not_found')
   t.match(dispatcher.status('echo'), { queued: 0, counters: { rejected: 2 } })
+})
+
+// ---- how long a call waits -----------------------------------------------------------------------------
+
+const WAITED = /^No slot became free within (\d+) ms\.$/
+
+/** What the message of a refusal says of the wait. */
+function waitedMs(error: CallError | null): number {
+  return Number(WAITED.exec(error?.message ?? '')?.[1])
+}
+
+t.test('a call that a runner was too full for waits as long as any other', async (t) => {
+  // Its total time had begun with the CALL that was answered with BUSY: after a second it was refused with
+  // "within 30000 ms", and counted as one that had run and failed.
+  const { call, runner, dispatcher } = await startDispatcher(t, { queueWaitMs: 500 })
+  const echo = await runner()
+  const { answer } = call({ timeoutMs: 50 })
+  const { frame, caller } = await echo.next(FRAME.call)
+  await echo.send(caller, [FRAME.busy, frame[1]])
+  t.equal(await answer.over, 'error')
+  t.equal(answer.error?.code, 'no_capacity')
+  t.ok(waitedMs(answer.error) > 400, String(answer.error))
+  t.match(dispatcher.status('echo').counters, { started: 0, rejected: 1, failed: 0, inFlight: 0 })
+})
+
+t.test('and has all of its time when a runner takes it', async (t) => {
+  const { call, runner } = await startDispatcher(t)
+  const echo = await runner()
+  const { invocation, answer } = call({ timeoutMs: 200 })
+  const first = await echo.next(FRAME.call)
+  await echo.send(first.caller, [FRAME.busy, first.frame[1]])
+  await runner({ functionName: 'silent' })
+  const other = call({ functionName: 'silent', timeoutMs: 200 })
+  t.equal(await other.answer.over, 'error', 'so much time has passed')
+  if (!t.equal(invocation.state, 'queued')) return
+  await echo.announce()
+  t.equal((await answerOne(echo))[3], 200)
+  t.equal(await answer.over, 'reply')
+})
+
+t.test('runners that are full one after the other do not make the wait longer', async (t) => {
+  // Each BUSY began it anew: without a total time the call waited for ever.
+  const { call, runner } = await startDispatcher(t, { queueWaitMs: 500 })
+  const echo = await runner()
+  echo.onFrame = ({ frame, caller }) => {
+    if (frame[0] === FRAME.call) void echo.send(caller, [FRAME.busy, frame[1]])
+  }
+  const announcing = setInterval(() => void echo.announce(), 50)
+  t.teardown(() => clearInterval(announcing))
+  const { answer } = call()
+  // As long as two calls may wait one after the other.
+  for (let count = 0; count < 2; count++) await call({ functionName: 'nobody' }).answer.over
+  t.equal(answer.error?.code, 'no_capacity')
+  t.ok(waitedMs(answer.error) > 400, String(answer.error))
+  t.ok(echo.received.length > 2, `${echo.received.length} CALLs`)
+})
+
+t.test('a call that was lost may wait again', async (t) => {
+  const { call, runner } = await startDispatcher(t, { queueWaitMs: 500 })
+  const echo = await runner()
+  const { invocation, answer } = call({ isIdempotent: true })
+  await echo.next(FRAME.call)
+  // It has run for longer than a call may wait.
+  await call().answer.over
+  await echo.goDeaf()
+  await until(() => invocation.state === 'queued')
+  await answerOne(await runner())
+  t.equal(await answer.over, 'reply')
 })
