@@ -10,6 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
 import { MAX_TIMER_MS } from '../../shared/max-timer.js'
+import { endGroup } from './process-group.js'
 import { Pulse, TICK_MS } from './pulse.js'
 import type { RunnerMessage, StopMessage } from './runner-message.js'
 import type { RunnerSource } from './runner-source.js'
@@ -42,7 +43,7 @@ export interface RunnerProcessOptions {
 export class RunnerProcess {
   readonly #options: RunnerProcessOptions
   #child: ChildProcess | null = null
-  /** Processes that were told to end, the current one or ones before it. */
+  /** Processes that were told to end, the current one or ones before it, and what they leave behind. */
   readonly #ending = new Set<Promise<void>>()
   #retry: NodeJS.Timeout | null = null
   #pauseMs = FIRST_PAUSE_MS
@@ -115,6 +116,7 @@ export class RunnerProcess {
     }
     child.on('exit', async (code, signal) => {
       stopTimers()
+      this.#await(endGroup(child.pid!, code === 0))
       // Its last words may still be in the channel.
       if (child.connected) await once(child, 'disconnect')
       onEnded(signal === null ? `with status ${code}` : `by ${signal}`)
@@ -149,7 +151,7 @@ export class RunnerProcess {
 
   /** Takes the file as it is now: the new process starts while the old one drains. */
   restart(): void {
-    if (this.#child !== null) this.#end(this.#child)
+    if (this.#child !== null) this.#await(this.#end(this.#child))
     this.#child = null
     this.#pauseMs = FIRST_PAUSE_MS
     this.start()
@@ -160,8 +162,9 @@ export class RunnerProcess {
     this.#isStopped = true
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
-    if (this.#child !== null) this.#end(this.#child)
-    await Promise.all(this.#ending)
+    if (this.#child !== null) this.#await(this.#end(this.#child))
+    // What a process leaves behind is ended after itself.
+    while (this.#ending.size > 0) await Promise.all(this.#ending)
   }
 
   #onDied(message: string, wasReady: boolean): void {
@@ -172,12 +175,12 @@ export class RunnerProcess {
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
   }
 
-  #end(child: ChildProcess): void {
-    const ended = this.#ended(child).finally(() => this.#ending.delete(ended))
-    this.#ending.add(ended)
+  #await(ended: Promise<void>): void {
+    const tracked = ended.finally(() => this.#ending.delete(tracked))
+    this.#ending.add(tracked)
   }
 
-  async #ended(child: ChildProcess): Promise<void> {
+  async #end(child: ChildProcess): Promise<void> {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.send({ type: 'stop' } satisfies StopMessage, (error) => {

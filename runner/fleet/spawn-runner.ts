@@ -15,14 +15,17 @@ const ENGINE_FLAGS = ['--no-concurrent-marking']
 
 const RUNNER_FOLDER = new URL('../', import.meta.url)
 
-// fd 3 is Node's IPC channel, fd 4 the pipe. A line: the runner has ended. End of file: we are dead.
+// fd 3 is Node's IPC channel, fd 4 the pipe. A line: the runner has ended. End of file: we are dead. The
+// runner leads the process group (`process-group.ts`); the watchdog is in it, and must outlast a signal to
+// all of it, but for its own last one.
 const SCRIPT = `
 graceSeconds=$1; shift
 {
+  trap '' TERM INT HUP
   read -r ended && exit
   kill -TERM $$; kill -CONT $$
-  while [ $graceSeconds -gt 0 ]; do sleep 1; kill -0 $$ || exit; graceSeconds=$((graceSeconds - 1)); done
-  kill -KILL $$
+  while [ $graceSeconds -gt 0 ] && kill -0 $$; do sleep 1; graceSeconds=$((graceSeconds - 1)); done
+  kill -TERM -$$; sleep 1; kill -KILL -$$
 } <&4 3<&- >/dev/null 2>&1 &
 exec "$@" 4<&-
 `
@@ -43,7 +46,8 @@ export function spawnRunner(options: SpawnOptions): ChildProcess {
   const node = [process.execPath, ...flags, program, ...options.arguments]
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'callgate-watchdog', graceSeconds, ...node], {
     env: options.environment,
-    // Signals are ours to pass on: a Ctrl-C in the terminal must not reach the child before we know.
+    // Signals are ours to pass on: a Ctrl-C in the terminal must not reach the child before we know. It
+    // makes the child the leader of a process group, too.
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   })

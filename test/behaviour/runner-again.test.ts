@@ -1,6 +1,9 @@
-// Runners that are started again after they have died.
+// Runners that have died or were stopped: what is started again, and what is left of them.
 
-import t from 'tap'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer, type Socket } from 'node:net'
+import t, { type Test } from 'tap'
 import { withRegistry } from '../../cli/registry-session.js'
 import { natsSettings, readConfig } from '../../shared/config.js'
 import type { Registry } from '../../shared/registry.js'
@@ -74,4 +77,56 @@ t.test('one that is stuck is killed, and started again', async (t) => {
 
   t.equal((await computation).status, 200, 'where calls may take for ever, silence says nothing')
   t.same(patient.failures, [])
+})
+
+/** What the function `parent` has started, and what it has said until it ended. */
+interface Grandchild {
+  readonly runner: ChildRunner
+  said: string
+  readonly ended: Promise<unknown>
+}
+
+let parents = 0
+
+async function startParent(t: Test, environment: Record<string, string>): Promise<Grandchild> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const name = `parent-${++parents}`
+  const [[socket], runner] = await Promise.all([
+    once(server, 'connection') as Promise<[Socket]>,
+    system.serveInChild(name, functionFile('parent'), {
+      TEST_NAME: name,
+      TEST_PORT: String((server.address() as AddressInfo).port),
+      ...environment,
+    }),
+  ])
+  const grandchild = { runner, said: '', ended: once(socket, 'close') }
+  // One that is killed leaves no farewell.
+  socket.on('error', () => {})
+  socket.setEncoding('utf8').on('data', (text) => {
+    grandchild.said += text
+  })
+  return grandchild
+}
+
+t.test('what a function has started ends with its runner', async (t) => {
+  // A model server outlived the runner that had started it, and kept the memory of the GPU from the next.
+  const killed = await startParent(t, { TEST_DEAF: 'yes' })
+  process.kill(killed.runner.process.pid!, 'SIGKILL')
+  await killed.ended
+  t.equal(killed.said, 'here ', 'nobody waited')
+  await killed.runner.process.stop()
+
+  const told = await startParent(t, {})
+  await told.runner.process.stop()
+  await told.ended
+  t.equal(told.said, 'here told ', 'a runner that leaves in peace lets it do so, too')
+
+  const deaf = await startParent(t, { TEST_DEAF: 'yes' })
+  const stoppedMs = performance.now()
+  await deaf.runner.process.stop()
+  await deaf.ended
+  t.equal(deaf.said, 'here told ')
+  t.ok(performance.now() - stoppedMs >= 1_000, 'it had a moment for it')
 })

@@ -9,6 +9,7 @@ import { startTestNats } from '../support/nats.js'
 import { runCommand, startCommand } from './command.js'
 
 const PID = `
+  import { spawn } from 'node:child_process'
   import { setTimeout } from 'node:timers/promises'
   import { defineFunction } from 'callgate'
   export default defineFunction({
@@ -16,6 +17,7 @@ const PID = `
     run: async (waitMs) => {
       console.log('called in ' + process.pid)
       if (waitMs === 'for ever') for (;;);
+      if (waitMs === 'a child') return spawn('sleep', ['1000']).pid
       await setTimeout(waitMs ?? 0)
       return process.pid
     },
@@ -59,11 +61,13 @@ t.test('callgate runner', async (t) => {
     'a signal to every process of it, as service managers send, lets it finish',
     async (t) => {
       const runner = startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
+      await client.call('quiet', 'a child')
       const answer = client.call('quiet', 500)
-      await runner.printed(/called in/)
+      await runner.printed(/called in[\s\S]*called in/)
       for (const pid of runner.processes().keys()) process.kill(pid, 'SIGTERM')
       t.type(await answer, 'number')
       t.equal(await runner.ended, 0)
+      if (process.platform === 'linux') t.same([...runner.processes()], [], 'nothing is left of it')
     },
   )
 
@@ -74,8 +78,10 @@ t.test('callgate runner', async (t) => {
       ['runner', 'first.ts', '--drain-ms', '1', '--cancel-grace-ms', '1'],
       options,
     )
+    await client.call('first', 'a child')
+    t.equal(runner.pids('sleep 1000').length, 1)
     client.call('first', 'for ever').catch(() => {})
-    await runner.printed(/called in/)
+    await runner.printed(/called in[\s\S]*called in/)
     t.ok(runner.processes().size > 1)
     runner.kill('SIGKILL')
     await runner.processesGone()
