@@ -17,6 +17,7 @@ import type { Bus, BusMessage, OutgoingMessage, SubscribeOptions } from './bus.j
 import { ConfigError, type NatsConfig, variableName } from './config.js'
 import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
 import { NatsReader } from './nats-reader.js'
+import { type NatsAddress, readNatsUrl, redacted } from './nats-url.js'
 import { NatsWriter } from './nats-writer.js'
 
 export interface NatsBus extends Bus {
@@ -44,11 +45,12 @@ export async function connectNats(
   clientName: string,
   log: Pick<Logger, 'error' | 'warn'> | null = null,
 ): Promise<NatsBus> {
-  const credentials = credentialsOf(config)
+  const address = readNatsUrl(config.natsUrl)
+  const credentials = credentialsOf(config, address)
   let connection: NatsConnection
   try {
     connection = await connect({
-      servers: config.natsUrl.split(','),
+      servers: [...address.servers],
       name: clientName,
       maxReconnectAttempts: -1,
       // However long the server was gone: half a second after its return everybody is back.
@@ -67,12 +69,12 @@ export async function connectNats(
   } catch (error) {
     if (error instanceof AuthorizationError) {
       throw new NatsUnreachable(
-        `NATS at ${redact(config.natsUrl)} refuses us (${reasonOf(error)}). Set CALLGATE_NATS_USER and CALLGATE_NATS_PASSWORD, CALLGATE_NATS_TOKEN or CALLGATE_NATS_CREDS_FILE to what it accepts.`,
+        `NATS at ${redacted(config.natsUrl)} refuses us (${reasonOf(error)}). Set CALLGATE_NATS_USER and CALLGATE_NATS_PASSWORD, CALLGATE_NATS_TOKEN or CALLGATE_NATS_CREDS_FILE to what it accepts.`,
         { cause: error },
       )
     }
     throw new NatsUnreachable(
-      `NATS does not answer at ${redact(config.natsUrl)} (${reasonOf(error)}). Start nats-server, or set CALLGATE_NATS_URL to where it is.`,
+      `NATS does not answer at ${redacted(config.natsUrl)} (${reasonOf(error)}). Start nats-server, or set CALLGATE_NATS_URL to where it is.`,
       { cause: error },
     )
   }
@@ -242,16 +244,14 @@ class ReceivedMessage implements BusMessage {
 }
 
 /** Who we are to NATS, and whom we take for it. Throws a ConfigError for a file that cannot be read. */
-function credentialsOf(config: NatsConfig): ConnectionOptions {
+function credentialsOf(config: NatsConfig, address: NatsAddress): ConnectionOptions {
   const faults = FILE_SETTINGS.flatMap((setting) => unreadable(setting, config[setting]))
   if (faults.length > 0) throw new ConfigError(faults)
   const { natsCredsFile, natsCaFile, natsCertFile, natsKeyFile, natsToken } = config
-  const [, scheme, urlUser, urlPassword] = /^(?:(\w+):\/\/)?(?:([^:@/]+)(?::([^@/]*))?@)?/.exec(
-    config.natsUrl,
-  )!
-  const user = config.natsUser ?? decoded(urlUser)
-  const pass = config.natsPassword ?? decoded(urlPassword)
-  const hasTls = scheme === 'tls' || (natsCaFile ?? natsCertFile ?? natsKeyFile) !== undefined
+  const user = config.natsUser ?? address.user
+  const pass = config.natsPassword ?? address.password
+  const hasTls =
+    address.scheme === 'tls' || (natsCaFile ?? natsCertFile ?? natsKeyFile) !== undefined
   return {
     ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),
@@ -297,14 +297,6 @@ function unreadable(setting: string, file: string | undefined): string[] {
   }
 }
 
-function decoded(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : decodeURIComponent(text)
-}
-
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message.toLowerCase() : String(error)
-}
-
-function redact(url: string): string {
-  return url.replaceAll(/\/\/[^@/]*@/g, '//')
 }

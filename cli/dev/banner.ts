@@ -1,6 +1,7 @@
 // What `callgate dev` says when everything is up: where it is, what it serves, and lines to paste.
 
 import type { Manifest } from '../../shared/manifest.js'
+import { redacted } from '../../shared/nats-url.js'
 import { parseRoute } from '../../shared/route-pattern.js'
 
 export interface BannerFacts {
@@ -29,7 +30,7 @@ export function banner(facts: BannerFacts): string {
     '',
     `  public  ${url}`,
     `  admin   ${adminUrl}/fleet`,
-    `  nats    ${natsUrl}`,
+    `  nats    ${redacted(natsUrl)}`,
     '',
     '  functions',
     ...functionLines(facts),

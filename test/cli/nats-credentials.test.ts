@@ -6,7 +6,7 @@ import t from 'tap'
 import { connect } from '../../client/client.js'
 import { startConfiguredNats } from '../support/configured-nats.js'
 import { folderWith } from '../support/folder.js'
-import { runCommand } from './command.js'
+import { runCommand, startCommand } from './command.js'
 
 const HELLO = `import { defineFunction } from 'callgate'; export default defineFunction({ run: () => 1 })`
 
@@ -37,6 +37,29 @@ t.test('a server that asks for a user and a password', async (t) => {
   )
   const client = await connect({ natsUrl: address, natsUser: 'ann', natsPassword: 'p@ss:w' })
   await client.close()
+
+  const cwd = folderWith(t, {})
+  const dev = startCommand(t, ['dev', '.', '--nats-url', `ann:p@ss:w@${address}`], {
+    cwd,
+    env: { CALLGATE_PORT: '0', CALLGATE_ADMIN_PORT: '0' },
+  })
+  await dev.printed(new RegExp(`nats +${address}`))
+  t.notMatch(dev.output, 'ss:w')
+})
+
+t.test('a password with digits is not taken for the port, nor half a % for a bug', async (t) => {
+  const folder = folderWith(t, {})
+  const address = await startConfiguredNats(
+    t,
+    folder,
+    'authorization { users: [ { user: "ann", password: "42" } ] }',
+  )
+  await (await connect({ natsUrl: `nats://ann:42@${address}` })).close()
+  await (await connect({ natsUrl: `ann:42@${address.replace('127.0.0.1', 'localhost')}` })).close()
+  const half = await runCommand(['call', 'hello', '--nats-url', `nats://ann:4%@${address}`], {
+    cwd: folder,
+  })
+  t.match(half, { status: 2, stderr: /CALLGATE_NATS_URL: a % .* write %25 for the % itself\n$/ })
 })
 
 t.test('a server that asks for a token', async (t) => {

@@ -21,13 +21,16 @@ t.test(
     const { url, stop } = await startTestNats(t)
     await stop()
     const natsUrl = url.replace('nats://', 'nats://ann:hunter2@')
-    const error: Error = await connectNats(readConfig(natsSettings, { natsUrl }, {}), 'test').then(
-      () => t.fail('it connected'),
-      (error) => error,
-    )
-    t.type(error, NatsUnreachable)
-    t.match(error.message, /CALLGATE_NATS_URL/)
-    t.notMatch(error.message, /hunter2/)
+    for (const each of [natsUrl, natsUrl.replace('nats://', ''), `${url},${natsUrl}`]) {
+      const config = readConfig(natsSettings, { natsUrl: each }, {})
+      const error: Error = await connectNats(config, 'test').then(
+        () => t.fail('it connected'),
+        (error) => error,
+      )
+      t.type(error, NatsUnreachable)
+      t.match(error.message, /CALLGATE_NATS_URL/)
+      t.notMatch(error.message, /hunter2/)
+    }
   },
 )
 
