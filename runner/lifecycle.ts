@@ -13,6 +13,7 @@ import { type FailureReason, failureReason } from '../shared/announcement.js'
 import type { RunnerConfig } from '../shared/config.js'
 import { CreditBudget } from '../shared/credit.js'
 import type { Manifest } from '../shared/manifest.js'
+import { timerMs } from '../shared/max-timer.js'
 import type { NatsBus } from '../shared/nats.js'
 import { subjectsIn } from '../shared/subjects.js'
 import { Announcer } from './announce.js'
@@ -211,7 +212,7 @@ export class Runner {
     const { drainMs, cancelGraceMs } = this.#parts.config
     const timers = [
       setTimeout(() => this.#server.abortAll('draining'), drainMs),
-      setTimeout(() => this.#giveUp(), drainMs + cancelGraceMs),
+      setTimeout(() => this.#giveUp(), timerMs(drainMs, cancelGraceMs)),
     ]
     await Promise.race([this.#server.drain(), this.#givenUp])
     for (const timer of timers) clearTimeout(timer)

@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import { logSettings, natsSettings, readConfig, runnerSettings } from '../../shared/config.js'
+import { timerMs } from '../../shared/max-timer.js'
 import { UserFailure } from '../failure.js'
 import { addSettings, toEnvironment } from '../settings-options.js'
 import { toldToStop } from '../signals.js'
@@ -30,7 +31,7 @@ export function runnerCommand(): Command {
 
       const source = new RunnerSource({
         environment: { ...process.env, ...toEnvironment(config) },
-        killAfterMs: config.drainMs + config.cancelGraceMs + 1_000,
+        killAfterMs: timerMs(config.drainMs, config.cancelGraceMs, 1_000),
       })
       const runners = files.map((file) => runnerOf(file, source, register !== false))
       for (const runner of runners) runner.start()

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { startGateway } from '../../gateway/main.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import { createLog } from '../../shared/log.js'
+import { timerMs } from '../../shared/max-timer.js'
 import { openDevelopmentKey } from '../development-key.js'
 import { type NatsServer, startNatsServer } from '../embedded-nats/nats-server.js'
 import { UserFailure } from '../failure.js'
@@ -81,7 +82,7 @@ function startFunctions(
   return new FunctionSet(folders, {
     source: new RunnerSource({
       environment: { ...process.env, ...toEnvironment(settings) },
-      killAfterMs: config.drainMs + config.cancelGraceMs + 1_000,
+      killAfterMs: timerMs(config.drainMs, config.cancelGraceMs, 1_000),
     }),
     undeploy: async (name) => {
       await registry.delete(name).catch(sayFailed)

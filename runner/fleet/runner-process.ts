@@ -9,7 +9,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
-import { MAX_TIMER_MS } from '../../shared/max-timer.js'
+import { timerMs } from '../../shared/max-timer.js'
 import { endGroup } from './process-group.js'
 import { Pulse, TICK_MS } from './pulse.js'
 import type { RunnerMessage, StopMessage } from './runner-message.js'
@@ -141,7 +141,7 @@ export class RunnerProcess {
     // A process that is blocked hears no other signal.
     function killLater(timeoutMs: number | null, what: string): NodeJS.Timeout | undefined {
       if (timeoutMs === null) return undefined
-      const delayMs = Math.min(timeoutMs + LOAD_GRACE_MS, MAX_TIMER_MS)
+      const delayMs = timerMs(timeoutMs, LOAD_GRACE_MS)
       return setTimeout(() => {
         failure = `The runner of ${file} was killed: ${what} within ${timeoutMs} ms, and it did not end by itself.`
         child.kill('SIGKILL')
@@ -186,7 +186,8 @@ export class RunnerProcess {
     child.send({ type: 'stop' } satisfies StopMessage, (error) => {
       if (error !== null) child.kill('SIGTERM')
     })
-    const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.source.options.killAfterMs)
+    const killAfterMs = timerMs(this.#options.source.options.killAfterMs)
+    const timer = setTimeout(() => child.kill('SIGKILL'), killAfterMs)
     await exited
     clearTimeout(timer)
   }

@@ -57,6 +57,19 @@ t.test('callgate runner', async (t) => {
     t.equal(await runner.ended, 0)
   })
 
+  await t.test('however long it may take to finish', async (t) => {
+    // The time to drain and the grace period together were more than a timer of Node can wait: it fired at
+    // once, and the calls were killed.
+    const longest = String(2 ** 31 - 1)
+    const args = ['runner', 'quiet.ts', '--no-register', '--drain-ms', longest]
+    const runner = startCommand(t, args, options)
+    const answer = client.call('quiet', 500)
+    await runner.printed(/called in/)
+    runner.kill('SIGTERM')
+    t.type(await answer, 'number')
+    t.equal(await runner.ended, 0)
+  })
+
   await t.test(
     'a signal to every process of it, as service managers send, lets it finish',
     async (t) => {
