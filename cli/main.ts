@@ -25,8 +25,9 @@ const program = new Command('callgate')
   .addHelpText(
     'after',
     `
-Every option of a command is an environment variable, too: --nats-url is CALLGATE_NATS_URL. The
-option wins. Exit status: 0 done, 1 failed, 2 the command line or the configuration is wrong.`,
+An option whose help names an environment variable can be set by that, too: --nats-url by
+CALLGATE_NATS_URL. The option wins. Exit status: 0 done, 1 failed, 2 the command line or the
+configuration is wrong.`,
   )
   .addCommand(devCommand())
   .addCommand(gatewayCommand())

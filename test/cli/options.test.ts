@@ -46,8 +46,9 @@ for (const args of [
 
 t.test('help says what each option is, its variable and its default', async (t) => {
   const cwd = folderWith(t, {})
-  const [all, dev, version] = await Promise.all([
+  const [all, deploy, dev, version] = await Promise.all([
     runCommand(['--help'], { cwd }),
+    runCommand(['deploy', '--help'], { cwd }),
     runCommand(['dev', '--help'], { cwd }),
     runCommand(['--version'], { cwd }),
   ])
@@ -55,6 +56,10 @@ t.test('help says what each option is, its variable and its default', async (t) 
   for (const command of ['dev', 'gateway', 'runner', 'deploy', 'undeploy', 'call', 'token']) {
     t.match(all.stdout, new RegExp(`^  ${command} .*\\S`, 'm'))
   }
+  // It said so of all of them.
+  t.match(all.stdout, 'An option whose help names an environment variable can be set by that, too')
+  t.match(deploy.stdout, /--nats-url <value> .*\s.*\(CALLGATE_NATS_URL\)/)
+  t.notMatch(deploy.stdout, 'CALLGATE_WEIGHT')
   const text = dev.stdout.replaceAll(/\s+/g, ' ')
   t.match(text, 'address of the public port (CALLGATE_HOST) (default: 127.0.0.1)')
   t.match(text, '--log-format <json|pretty>')
