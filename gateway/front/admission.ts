@@ -71,6 +71,9 @@ export class Admission {
     target: RouteTarget,
     params: Readonly<Record<string, string>>,
   ): void {
+    if (head.hasTwoAuthorizations) {
+      return call.refuse(new CallError('bad_request', 'Send one Authorization.'))
+    }
     if (target.isPublic) {
       // Nobody has verified it: it is the function's own to judge.
       if (head.authorization !== '') head.headers.push('authorization', head.authorization)

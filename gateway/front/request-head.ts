@@ -1,4 +1,6 @@
-// What the head of a request says, read while uWebSockets.js lets us: until its handler returns.
+// What the head of a request says, read while uWebSockets.js lets us: until its handler returns. Of a field
+// that may stand there once and stands there twice, whoever is in front of us may have read the other one:
+// none is taken for the right one. A second Host does not come so far, the engine refuses it.
 
 import type { HttpRequest } from 'uWebSockets.js'
 import { type Framing, readFraming } from './request-framing.js'
@@ -10,7 +12,8 @@ export interface RequestHead {
   readonly url: string
   readonly host: string
   readonly authorization: string
-  /** Of the field `Idempotency-Key`. */
+  readonly hasTwoAuthorizations: boolean
+  /** Of the field `Idempotency-Key`; empty, and so refused, where it stands there twice. */
   readonly idempotencyKey: string | null
   /** It said `Connection: close`, as the engine sees it. */
   readonly endsConnection: boolean
@@ -21,7 +24,8 @@ export interface RequestHead {
 
 export function readHead(req: HttpRequest): RequestHead {
   const headers: string[] = []
-  let authorization = ''
+  let authorization: string | null = null
+  let hasTwoAuthorizations = false
   let idempotencyKey: string | null = null
   let host = ''
   let contentLength: string | null = null
@@ -31,6 +35,7 @@ export function readHead(req: HttpRequest): RequestHead {
   req.forEach((name, value) => {
     switch (name) {
       case 'authorization':
+        hasTwoAuthorizations ||= authorization !== null
         authorization = value
         return
       case 'content-length':
@@ -42,7 +47,7 @@ export function readHead(req: HttpRequest): RequestHead {
         transferEncoding = value
         return
       case 'idempotency-key':
-        idempotencyKey = value
+        idempotencyKey = idempotencyKey === null ? value : ''
         break
       case 'connection':
         endsConnection = value.length === 'close'.length
@@ -62,7 +67,8 @@ export function readHead(req: HttpRequest): RequestHead {
     path,
     url: query === undefined || query === '' ? path : `${path}?${query}`,
     host,
-    authorization,
+    authorization: authorization ?? '',
+    hasTwoAuthorizations,
     idempotencyKey,
     endsConnection,
     headers,

@@ -100,6 +100,28 @@ t.test('a public route lets everybody in, and passes `authorization` on unread',
   t.equal(seen.principal, null, 'what nobody has verified is no principal')
 })
 
+t.test('two Authorizations are refused, whichever of them is good', async (t) => {
+  // The last one counted; a proxy that verifies may have read the first.
+  const good = `Bearer ${await system.token()}`
+  seen.headers = {}
+  for (const path of ['/private', '/public']) {
+    for (const fields of [
+      [good, 'Bearer a.b.c'],
+      ['Bearer a.b.c', good],
+      [good, good],
+      ['', good],
+    ]) {
+      const client = await system.connect()
+      const lines = fields.map((value) => `Authorization: ${value}\r\n`).join('')
+      await client.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n${lines}\r\n`)
+      const answer = await client.answer()
+      t.equal(answer?.status, 400)
+      t.match(JSON.parse(String(answer?.body)), { code: 'bad_request' })
+    }
+  }
+  t.same(seen.headers, {}, 'no function has heard of it')
+})
+
 t.test('keys that cannot be read: 503 when to come back, and one line of the log', async (t) => {
   // Each call wrote a line with a stack.
   const keyless = await System.start(t, {

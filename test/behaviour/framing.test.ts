@@ -75,6 +75,27 @@ for (const fields of AMBIGUOUS) {
   })
 }
 
+// The engine's own doing, which is tested because the route depends on it: RFC 9112, 3.2.
+for (const hosts of [
+  'Host: x\r\nHost: y',
+  'Host: x\r\nHost: x',
+  'Host: x\r\nhost: y',
+  'Host: x\r\nHost: ',
+  'Host: \r\nHost: x',
+  'Host: x\r\nX-Other: 1\r\nHOST: y',
+  'X-Other: 1',
+]) {
+  t.test(`${JSON.stringify(hosts)} is refused, and nothing behind it is a request`, async (t) => {
+    const client = await system.connect()
+    const rest = 'GET /sink/smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
+    await client.write(`GET /sink/ HTTP/1.1\r\n${hosts}\r\n\r\n${rest}`)
+    t.equal((await client.answer())?.status, 400)
+    await client.closed
+    t.equal(await client.answer(), null)
+    t.same(bodies, [], 'the function never heard of it')
+  })
+}
+
 t.test('a path with a byte that no path may have is refused', async (t) => {
   for (const path of ['/sink/\x01', '/sink/\x7f', '/sink/\xe4', '/sink/\xff', '/hello\x80']) {
     const client = await system.connect()

@@ -267,3 +267,17 @@ t.test('a key that is none is refused', async (t) => {
   t.match(await response.json(), { code: 'bad_request' })
   t.equal(runs.length, 0)
 })
+
+t.test('two keys are no key: neither of them is taken', async (t) => {
+  // The last one was, and whoever is in front of us may have taken the first.
+  for (const keys of [
+    'a\r\nIdempotency-Key: b',
+    'a\r\nIdempotency-Key: a',
+    '\r\nIdempotency-Key: a',
+  ]) {
+    const client = await payToo(t, keys, '/refuse')
+    const answer = await client.answer()
+    t.equal(answer?.status, 400, 'and not the 409 of the function')
+    t.match(JSON.parse(String(answer?.body)), { code: 'bad_request', detail: /stands there once/ })
+  }
+})

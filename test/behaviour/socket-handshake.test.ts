@@ -100,6 +100,10 @@ const IMPROPER: Record<string, { request: Handshake; status: number; fields?: ob
     request: { fields: { 'Content-Length': '0\r\nContent-Length: 0' } },
     status: 400,
   },
+  'two Authorizations': {
+    request: { fields: { Authorization: 'Bearer a\r\nAuthorization: Bearer b' } },
+    status: 400,
+  },
   POST: { request: { method: 'POST', fields: { 'Content-Length': '0' } }, status: 426 },
   'a path without a function': { request: { path: '/nowhere' }, status: 404 },
   'a path that takes HTTP only': {

@@ -23,6 +23,7 @@ function head(changes: Record<string, string | string[] | null> = {}, rest = {})
     url: '/chat',
     host: 'x',
     authorization: '',
+    hasTwoAuthorizations: false,
     idempotencyKey: null,
     endsConnection: false,
     headers,
