@@ -106,6 +106,8 @@ async function exitFailed(error: unknown): Promise<never> {
 }
 
 async function main(file: string, register: boolean): Promise<void> {
+  // For `ps`: one that stood by was started without a file.
+  process.title = `callgate runner ${file}`
   let runner: Runner | null = null
   stopWhenTold(() => runner)
   outliveFaults(() => runner)

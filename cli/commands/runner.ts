@@ -24,15 +24,21 @@ export function runnerCommand(): Command {
       const missing = files.filter((file) => !existsSync(file))
       if (missing.length > 0) throw new UserFailure(`${missing.join(', ')}: no such file.`)
       const told = toldToStop()
-      // What is wrong at the start is wrong for good, more likely than not: better to say so and end
-      // than to try for ever. Later, a NATS that is gone is waited for.
-      const { connectNats } = await import('../../shared/nats.js')
-      await (await connectNats(config, 'callgate cli')).close()
-
       const source = new RunnerSource({
         environment: { ...process.env, ...toEnvironment(config) },
         killAfterMs: timerMs(config.drainMs, config.cancelGraceMs, 1_000),
       })
+      // Most of a start needs no NATS: the first runner begins with it.
+      source.prepare()
+      // What is wrong at the start is wrong for good, more likely than not: better to say so and end
+      // than to try for ever. Later, a NATS that is gone is waited for.
+      const { connectNats } = await import('../../shared/nats.js')
+      try {
+        await (await connectNats(config, 'callgate cli')).close()
+      } catch (error) {
+        source.close()
+        throw error
+      }
       const runners = files.map((file) => runnerOf(file, source, register !== false))
       for (const runner of runners) runner.start()
       await told
