@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import { createParser } from 'eventsource-parser'
 import Negotiator from 'negotiator'
 import { CodecError, decodeValue, encodeValue } from '../shared/codec.js'
+import { withBytesAsText } from './bytes-as-text.js'
 import { RunnerError } from './runner-error.js'
 
 const JSON_TYPE = 'application/json'
@@ -247,8 +248,7 @@ function acceptable(accept: string, types: string[]): string[] {
  * `undefined` is null.
  */
 function stringify(value: unknown): string {
-  const shown =
-    value instanceof Uint8Array ? Buffer.from(value).toString('base64') : (value ?? null)
+  const shown = withBytesAsText(value) ?? null
   try {
     // Without a replacer, which would make every other value several times as slow.
     return JSON.stringify(shown) ?? 'null'

@@ -65,6 +65,91 @@ t.test('each form writes values and streams of them', async (t) => {
   t.equal(text(representStream('application/json').prefix), '[', 'an empty stream is [ and ]')
 })
 
+const BYTES = Uint8Array.of(0, 1, 255)
+const BASE64 = 'AAH/'
+const WITHIN: Record<string, [value: unknown, json: unknown]> = {
+  'a Uint8Array': [BYTES, BASE64],
+  'a Buffer': [Buffer.from(BYTES), BASE64],
+  'an ArrayBuffer': [BYTES.buffer, BASE64],
+  'a part of a larger array': [Uint8Array.of(9, 0, 1, 255, 9).subarray(1, 4), BASE64],
+  'a field': [
+    { a: 1, b: { c: BYTES } },
+    { a: 1, b: { c: BASE64 } },
+  ],
+  'an element': [
+    [1, [Buffer.from(BYTES)], 'x'],
+    [1, [BASE64], 'x'],
+  ],
+  'no bytes': [
+    { a: new Uint8Array(0), b: new ArrayBuffer(0) },
+    { a: '', b: '' },
+  ],
+  'beside a date and a bigint': [
+    { at: new Date(0), n: 2n ** 60n, b: BYTES },
+    { at: '1970-01-01T00:00:00.000Z', n: '1152921504606846976', b: BASE64 },
+  ],
+  'what `toJSON` gives': [
+    { a: { toJSON: (key: string) => ({ key, b: BYTES }) }, c: [{ toJSON: () => BYTES }] },
+    { a: { key: 'a', b: BASE64 }, c: [BASE64] },
+  ],
+  'a `toJSON` that gives its owner': [
+    {
+      b: BYTES,
+      toJSON() {
+        return this
+      },
+    },
+    { b: BASE64 },
+  ],
+  'a class': [
+    new (class {
+      b = BYTES
+      get hidden() {
+        return 1
+      }
+    })(),
+    { b: BASE64 },
+  ],
+  'an inherited field': [Object.create({ b: BYTES }), {}],
+  'a field that is called __proto__': [
+    JSON.parse('{"__proto__":{"b":0}}', (key, value) => (key === 'b' ? BYTES : value)),
+    JSON.parse(`{"__proto__":{"b":"${BASE64}"}}`),
+  ],
+  'no bytes at all': [{ a: undefined, f: new Float64Array([0.5]) }, { f: { 0: 0.5 } }],
+}
+
+for (const [name, [value, expected]] of Object.entries(WITHIN)) {
+  t.test(`bytes are base64 in JSON: ${name}`, async (t) => {
+    // They were `{"0":0,"1":1}`, or `{"type":"Buffer","data":[...]}`, or `{}`.
+    const json = JSON.stringify(expected)
+    t.equal(text(representValue('application/json').encode(value)), json)
+    t.equal(text(representValue('application/x-ndjson').encode(value)), `${json}\n`)
+    t.equal(text(representStream('text/event-stream').item(value, 0)), `data: ${json}\n\n`)
+    t.equal(text(representStream('application/json').item(value, 1)), `,${json}`)
+  })
+}
+
+t.test('the value itself is left as it is, and is bytes in msgpack', async (t) => {
+  const value = { list: [BYTES, { b: BYTES }] }
+  representValue(null).encode(value)
+  t.equal(value.list[0], BYTES)
+  t.same(unpack(representValue('application/msgpack').encode(value)), {
+    list: [Buffer.from(BYTES), { b: Buffer.from(BYTES) }],
+  })
+})
+
+t.test('what cannot be JSON is told as ever', async (t) => {
+  const circle: Record<string, unknown> = { b: BYTES }
+  circle.self = { circle }
+  t.throws(() => representValue(null).encode(circle), { message: /circular/ })
+  const getter = {
+    get a() {
+      throw new Error('not now')
+    },
+  }
+  t.throws(() => representValue(null).encode(getter), { message: 'not now' })
+})
+
 t.test(
   'a value is JSON and a stream is server-sent events, unless the client says so',
   async (t) => {
