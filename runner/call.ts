@@ -4,7 +4,13 @@
 import type { Logger } from 'pino'
 import type { CreditBudget } from '../shared/credit.js'
 import { deadlines, type Limited } from '../shared/deadlines.js'
-import { CallError, type ErrorCode, isThrowableCode } from '../shared/errors.js'
+import {
+  CallError,
+  type ErrorCode,
+  errorMeaning,
+  isRetryAfter,
+  isThrowableCode,
+} from '../shared/errors.js'
 import { type CallFrame, type ErrorFrame, FRAME } from '../shared/frame.js'
 import type { Outbox } from '../shared/outbox.js'
 import { RunnerCallContext } from './call-context.js'
@@ -199,15 +205,19 @@ export class RunnerCall implements Limited {
     const id = this.#frame[1]
     const { abortReason } = this.#context
     if (abortReason instanceof CallError) {
-      return [FRAME.error, id, abortReason.code, abortReason.message, null, null]
+      const { code, message } = abortReason
+      return [FRAME.error, id, code, message, null, retryAfterOf(code)]
     }
     if (error instanceof RunnerError) {
       if (error.code === 'function_failed') logThrown(this.#context.log, error, 'function failed')
-      return [FRAME.error, id, error.code, error.message, error.issues ?? null, null]
+      const { code, message, issues } = error
+      return [FRAME.error, id, code, message, issues ?? null, retryAfterOf(code)]
     }
     if (isPublicError(error)) {
       this.#context.log.info({ code: error.code, err: error }, 'function refused')
-      return [FRAME.error, id, error.code, String(error.message), toInputIssues(error.issues), null]
+      const { code, message, issues, retryAfterSeconds } = error
+      const retryAfter = retryAfterOf(code, retryAfterSeconds)
+      return [FRAME.error, id, code, String(message), toInputIssues(issues), retryAfter]
     }
     this.#context.log.error({ err: error }, 'function failed')
     return functionFailed(id)
@@ -233,6 +243,12 @@ export class RunnerCall implements Limited {
 function functionFailed(id: number): ErrorFrame {
   const message = 'The function failed; its log has the reason.'
   return [FRAME.error, id, 'function_failed', message, null, null]
+}
+
+/** What is a 503 always says when to come back. */
+function retryAfterOf(code: ErrorCode, seconds?: unknown): number | null {
+  if (isRetryAfter(seconds)) return seconds
+  return errorMeaning[code].status === 503 ? 1 : null
 }
 
 const SETTLED = new Error('The call has ended.')

@@ -4,7 +4,7 @@
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Logger } from 'pino'
-import type { InputIssue, ThrowableCode } from '../shared/errors.js'
+import { type InputIssue, isRetryAfter, type ThrowableCode } from '../shared/errors.js'
 
 export type { InputIssue, ThrowableCode } from '../shared/errors.js'
 
@@ -213,14 +213,26 @@ export class PublicError extends Error {
   override readonly name = 'PublicError'
   readonly code: ThrowableCode
   readonly issues: readonly InputIssue[] | undefined
+  readonly retryAfterSeconds: number | undefined
 
+  /**
+   * @param facts `issues`: the faults of the input; `retryAfterSeconds`: when to try again, 0 to 86,400, which
+   * becomes `Retry-After` (`unavailable` says 1 by itself); `cause`: for the log only
+   */
   constructor(
     code: ThrowableCode,
     message: string,
-    facts: { issues?: readonly InputIssue[]; cause?: unknown } = {},
+    facts: { issues?: readonly InputIssue[]; retryAfterSeconds?: number; cause?: unknown } = {},
   ) {
-    super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
+    const { issues, retryAfterSeconds, cause } = facts
+    super(message, cause === undefined ? undefined : { cause })
+    if (retryAfterSeconds !== undefined && !isRetryAfter(retryAfterSeconds)) {
+      throw new RangeError(
+        `\`retryAfterSeconds\` must be a whole number from 0 to 86400, not ${retryAfterSeconds}.`,
+      )
+    }
     this.code = code
-    this.issues = facts.issues
+    this.issues = issues
+    this.retryAfterSeconds = retryAfterSeconds
   }
 }

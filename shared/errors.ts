@@ -68,6 +68,11 @@ export function isThrowableCode(value: unknown): value is ThrowableCode {
   return isErrorCode(value) && errorMeaning[value].throwable
 }
 
+/** Seconds for which a function may send a caller away: a day at most. */
+export function isRetryAfter(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 86_400
+}
+
 /** One fault of an input, with the path to it: `['items', 3, 'size']`. */
 export interface InputIssue {
   readonly path: readonly (string | number)[]

@@ -1,6 +1,7 @@
 // One call in its runner, from the CALL to the last frame: what leaves can be read by any caller, whatever
 // the function gives or throws, the slot comes back, and the log has the reason.
 
+import { once } from 'node:events'
 import pino from 'pino'
 import t from 'tap'
 import { RunnerCall } from '../../runner/call.js'
@@ -9,7 +10,7 @@ import { Slots } from '../../runner/slots.js'
 import type { Bus } from '../../shared/bus.js'
 import { decodeFrames } from '../../shared/codec.js'
 import { CreditBudget } from '../../shared/credit.js'
-import { CallError } from '../../shared/errors.js'
+import { CallError, type ThrowableCode } from '../../shared/errors.js'
 import { type CallFrame, type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
 import { Mailroom } from '../../shared/outbox.js'
 
@@ -23,7 +24,11 @@ interface Outcome {
 }
 
 /** What comes of a call; throws for a frame that is none. */
-async function outcomeOf(definition: DefinedFunction, method = 'POST'): Promise<Outcome> {
+async function outcomeOf(
+  definition: DefinedFunction,
+  method = 'POST',
+  onRunning: (call: RunnerCall) => void = () => {},
+): Promise<Outcome> {
   const frames: Frame[] = []
   const log: Record<string, unknown>[] = []
   let ends = 0
@@ -70,7 +75,9 @@ async function outcomeOf(definition: DefinedFunction, method = 'POST'): Promise<
     slots.take()!,
     () => ends++,
   )
-  await call.run()
+  const running = call.run()
+  onRunning(call)
+  await running
   mailroom.flush()
   if (fault !== null) throw fault
   return { frames, log, freeSlots: slots.free, ends }
@@ -293,6 +300,51 @@ t.test('what the runner itself has against a call is said to its caller', async 
   const message = 'The response head is larger than 65536 bytes.'
   t.same(frames, [[FRAME.error, ID, 'function_failed', message, null, null]])
   t.match(log, [{ level: 50, msg: 'function failed', err: { message } }], 'and to the log')
+})
+
+t.test('a 503 says when to try again, and any other refusal may', async (t) => {
+  const secondsOf = async (...[code, facts]: [ThrowableCode, { retryAfterSeconds?: number }?]) => {
+    const { frames } = await outcomeOf(thrower(new PublicError(code, 'No.', facts)))
+    t.match(frames, [[FRAME.error, ID, code, 'No.', null]])
+    return (frames[0] as ErrorFrame)[5]
+  }
+  t.equal(await secondsOf('unavailable'), 1)
+  t.equal(await secondsOf('unavailable', { retryAfterSeconds: 0 }), 0)
+  t.equal(await secondsOf('unavailable', { retryAfterSeconds: 86_400 }), 86_400)
+  t.equal(await secondsOf('rate_limited'), null)
+  t.equal(await secondsOf('rate_limited', { retryAfterSeconds: 30 }), 30)
+  for (const retryAfterSeconds of [
+    -1,
+    0.5,
+    86_401,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    '5',
+    null,
+  ]) {
+    t.throws(() => new PublicError('unavailable', 'No.', { retryAfterSeconds } as object), {
+      name: 'RangeError',
+      message: /retryAfterSeconds/,
+    })
+    const strange = Object.assign(new Error('No.'), {
+      name: 'PublicError',
+      code: 'unavailable',
+      retryAfterSeconds,
+    })
+    t.match((await outcomeOf(thrower(strange))).frames, [
+      [FRAME.error, ID, 'unavailable', 'No.', null, 1],
+    ])
+  }
+})
+
+t.test('so does a runner that drains', async (t) => {
+  const untilGivenUp = defineFunction({
+    run: async (_input, { signal }) => {
+      if (!signal.aborted) await once(signal, 'abort')
+    },
+  })
+  const { frames } = await outcomeOf(untilGivenUp, 'POST', (call) => call.abort('draining'))
+  t.same(frames, [[FRAME.error, ID, 'draining', 'The runner was stopped.', null, 1]])
 })
 
 const NO_CLOSES: unknown[][] = [
