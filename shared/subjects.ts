@@ -5,8 +5,8 @@
 //   <ns>.announce.<function>.<runner>         runner -> everybody
 //   <ns>.discover                             anybody -> runners: announce yourselves now
 //
-// The last token of a message to a peer names its sender, so that a message needs no envelope, and NATS
-// permissions can say who may write to whom.
+// The last token of a message to a peer names its sender, so that a message needs no envelope. NATS permissions
+// can say who may write to runners and who to callers; ids are random, so they cannot name one of them.
 
 import { randomBytes } from 'node:crypto'
 

@@ -8,11 +8,12 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { testNatsBinary } from './nats.js'
 
-/** A nats-server with a configuration of the operator's; returns its address. */
+/** A nats-server with a configuration of the operator's; returns its address. `log` is given its lines. */
 export async function startConfiguredNats(
   t: Test,
   folder: string,
   config: string,
+  log: string[] = [],
 ): Promise<string> {
   const file = join(folder, 'nats.conf')
   writeFileSync(file, `listen: "127.0.0.1:-1"\n${config}`)
@@ -24,14 +25,13 @@ export async function startConfiguredNats(
     server.kill('SIGKILL')
     await ended
   })
-  let log = ''
-  for await (const line of createInterface({ input: server.stderr })) {
-    log += `${line}\n`
-    const port = /client connections on \S+:(\d+)/.exec(line)?.[1]
-    if (port !== undefined) {
-      server.stderr.resume()
-      return `127.0.0.1:${port}`
-    }
-  }
-  throw new Error(log)
+  const lines = createInterface({ input: server.stderr })
+  return new Promise((resolve, reject) => {
+    lines.on('line', (line) => {
+      log.push(line)
+      const port = /client connections on \S+:(\d+)/.exec(line)?.[1]
+      if (port !== undefined) resolve(`127.0.0.1:${port}`)
+    })
+    lines.on('close', () => reject(new Error(log.join('\n'))))
+  })
 }
