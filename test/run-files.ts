@@ -2,7 +2,7 @@
 // those processes and into all that they start, for coverage, which we do not collect: the suite would take
 // twice as long. `npx tap dist/test/...` runs one file.
 
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 
@@ -13,9 +13,10 @@ const FILE_TIMEOUT_SECONDS = 240
 
 /** @param isWanted by its path, from the folder of the tests */
 export async function runFiles(isWanted: (name: string) => boolean): Promise<void> {
-  const files = (await readdir(import.meta.dirname, { recursive: true }))
-    .filter((name) => name.endsWith('.test.js') && isWanted(name))
-    .sort()
+  const names = (await readdir(import.meta.dirname, { recursive: true })).filter(
+    (name) => name.endsWith('.test.js') && isWanted(name),
+  )
+  const files = await longestFirst(names)
   // A file keeps to this itself, and we do to the timeout below: tap's own is for the whole suite.
   const env = { ...process.env, TAP_TIMEOUT: String(FILE_TIMEOUT_SECONDS) }
   t.jobs = JOBS
@@ -24,4 +25,12 @@ export async function runFiles(isWanted: (name: string) => boolean): Promise<voi
     const args = ['-u', 'NODE_OPTIONS', process.execPath, join(import.meta.dirname, name)]
     t.spawn('env', args, { buffered: true, timeout: FILE_TIMEOUT_SECONDS * 1000, env }, name)
   }
+}
+
+/** By what is in them, which is near enough: one that came last would keep the others waiting. */
+async function longestFirst(names: readonly string[]): Promise<readonly string[]> {
+  const files = await Promise.all(
+    names.map(async (name) => ({ name, ...(await stat(join(import.meta.dirname, name))) })),
+  )
+  return files.sort((a, b) => b.size - a.size).map(({ name }) => name)
 }
