@@ -3,7 +3,7 @@
 
 import type { Logger } from 'pino'
 import type { CreditBudget } from '../shared/credit.js'
-import { deadlines, type Limited } from '../shared/deadlines.js'
+import { type Deadline, deadlines, type Limited } from '../shared/deadlines.js'
 import {
   CallError,
   type ErrorCode,
@@ -45,6 +45,7 @@ export class RunnerCall implements Limited {
   readonly #onEnded: () => void
   readonly #context: RunnerCallContext<unknown>
   readonly #body: RequestBody
+  readonly #deadline: Deadline | null
   readonly #reply: Reply
   /** Of a call that is a WebSocket. */
   readonly #socket: FunctionSocket | null
@@ -77,7 +78,7 @@ export class RunnerCall implements Limited {
       hasMore,
     )
     this.#socket = environment.definition.socket === undefined ? null : this.#openSocket(frame)
-    if (timeoutMs !== null) deadlines.set(this, timeoutMs)
+    this.#deadline = timeoutMs === null ? null : deadlines.set(this, timeoutMs)
   }
 
   get callId(): string {
@@ -164,8 +165,7 @@ export class RunnerCall implements Limited {
   }
 
   #settle(failure: { readonly error: unknown } | null): void {
-    const timeoutMs = this.#frame[3]
-    if (timeoutMs !== null) deadlines.clear(this, timeoutMs)
+    this.#deadline?.clear()
     if (this.#grace !== null) clearTimeout(this.#grace)
     try {
       this.#body.fail(SETTLED)

@@ -9,6 +9,7 @@ import type { Logger } from 'pino'
 import type { Bus, BusMessage } from '../shared/bus.js'
 import { CodecError, decodeFrames } from '../shared/codec.js'
 import { type CallFrame, FRAME, type Frame } from '../shared/frame.js'
+import { IdMap } from '../shared/id-map.js'
 import { Mailroom, type Outbox } from '../shared/outbox.js'
 import { newPeerId, type Subjects } from '../shared/subjects.js'
 import { type CallEnvironment, RunnerCall } from './call.js'
@@ -31,7 +32,7 @@ export interface ServerOptions {
 interface Caller {
   readonly id: string
   readonly outbox: Outbox
-  readonly calls: Map<number, RunnerCall>
+  readonly calls: IdMap<RunnerCall>
   /** Was told BUSY, and waits for a FREE. */
   isWaiting: boolean
 }
@@ -206,7 +207,7 @@ export class RunnerServer {
     const call = new RunnerCall(environment, frame, caller.outbox, hold, () =>
       this.#onEnded(caller, id),
     )
-    caller.calls.set(id, call)
+    caller.calls.add(id, call)
     if (this.#earlyCancels.take(caller.id, id)) call.abort('cancelled')
     void call.run()
   }
@@ -240,7 +241,7 @@ export class RunnerServer {
         subjects.toRunner(runnerId, id),
         false,
       )
-      caller = { id, outbox, calls: new Map(), isWaiting: false }
+      caller = { id, outbox, calls: new IdMap(), isWaiting: false }
       this.#callers.set(id, caller)
     }
     return caller

@@ -3,6 +3,7 @@
 // call takes a microsecond of it.
 
 import { performance } from 'node:perf_hooks'
+import { LiveList, type Place } from './live-list.js'
 import { MAX_TIMER_MS } from './max-timer.js'
 
 export interface Limited {
@@ -13,19 +14,14 @@ export interface Limited {
 export class Deadlines {
   readonly #lines = new Map<number, Line>()
 
-  /** One at a time for each `limited`. */
-  set(limited: Limited, limitMs: number): void {
+  /** It passes, unless it is cleared before. */
+  set(limited: Limited, limitMs: number): Deadline {
     let line = this.#lines.get(limitMs)
     if (line === undefined) {
       line = new Line(limitMs, (empty) => this.#forget(empty, limitMs))
       this.#lines.set(limitMs, line)
     }
-    line.add(limited)
-  }
-
-  /** Takes it back; does nothing where it has passed. */
-  clear(limited: Limited, limitMs: number): void {
-    this.#lines.get(limitMs)?.delete(limited)
+    return line.add(limited)
   }
 
   /** By the time that a line has ended another one may stand in its place. */
@@ -34,12 +30,31 @@ export class Deadlines {
   }
 }
 
+export class Deadline {
+  readonly limited: Limited
+  readonly dueMs: number
+  readonly #line: Line
+  readonly #place: Place<Deadline>
+
+  constructor(line: Line, waiting: LiveList<Deadline>, limited: Limited, dueMs: number) {
+    this.#line = line
+    this.limited = limited
+    this.dueMs = dueMs
+    this.#place = waiting.add(this)
+  }
+
+  /** Takes it back; does nothing where it has passed. */
+  clear(): void {
+    this.#line.delete(this.#place)
+  }
+}
+
 /** Limits of one length. */
 class Line {
   readonly #limitMs: number
   readonly #onEmpty: (line: Line) => void
-  /** When each is due, the next one first. */
-  readonly #dueMs = new Map<Limited, number>()
+  /** The next one first. */
+  readonly #waiting = new LiveList<Deadline>()
   #timer: NodeJS.Timeout
 
   constructor(limitMs: number, onEmpty: (line: Line) => void) {
@@ -48,12 +63,12 @@ class Line {
     this.#timer = this.#wait(limitMs)
   }
 
-  add(limited: Limited): void {
-    this.#dueMs.set(limited, performance.now() + this.#limitMs)
+  add(limited: Limited): Deadline {
+    return new Deadline(this, this.#waiting, limited, performance.now() + this.#limitMs)
   }
 
-  delete(limited: Limited): void {
-    if (this.#dueMs.delete(limited) && this.#dueMs.size === 0) this.#end()
+  delete(place: Place<Deadline>): void {
+    if (this.#waiting.delete(place) && this.#waiting.size === 0) this.#end()
   }
 
   #wait(ms: number): NodeJS.Timeout {
@@ -61,14 +76,14 @@ class Line {
   }
 
   #onTimer(): void {
-    for (const [limited, dueMs] of this.#dueMs) {
-      const leftMs = dueMs - performance.now()
+    for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
+      const leftMs = next.dueMs - performance.now()
       if (leftMs > 0) {
         this.#timer = this.#wait(Math.ceil(leftMs))
         return
       }
-      this.#dueMs.delete(limited)
-      limited.onDeadline(this.#limitMs)
+      next.clear()
+      next.limited.onDeadline(this.#limitMs)
     }
     this.#end()
   }

@@ -3,7 +3,7 @@
 // it fires, how long ago the last one was.
 
 import { performance } from 'node:perf_hooks'
-import { deadlines, type Limited } from '../../shared/deadlines.js'
+import { type Deadline, deadlines, type Limited } from '../../shared/deadlines.js'
 import type { ErrorCode } from '../../shared/errors.js'
 
 export interface ClockLimits {
@@ -16,7 +16,7 @@ export type ClockCode = Extract<ErrorCode, 'timed_out' | 'first_byte_timed_out' 
 
 export class Clocks implements Limited {
   readonly #onExpired: (code: ClockCode, limitMs: number) => void
-  #totalMs: number | null
+  #total: Deadline | null = null
   #firstByte: NodeJS.Timeout | null = null
   #idle: NodeJS.Timeout | null = null
   #lastFrameMs = 0
@@ -25,8 +25,7 @@ export class Clocks implements Limited {
   constructor(limits: ClockLimits, onExpired: (code: ClockCode, limitMs: number) => void) {
     const { timeoutMs, firstByteMs, idleMs } = limits
     this.#onExpired = onExpired
-    this.#totalMs = timeoutMs
-    if (timeoutMs !== null) deadlines.set(this, timeoutMs)
+    if (timeoutMs !== null) this.#total = deadlines.set(this, timeoutMs)
     if (firstByteMs !== null) {
       this.#firstByte = setTimeout(
         () => this.#expire('first_byte_timed_out', firstByteMs),
@@ -52,9 +51,9 @@ export class Clocks implements Limited {
   }
 
   stop(): void {
-    if (this.#totalMs !== null) deadlines.clear(this, this.#totalMs)
+    this.#total?.clear()
     if (this.#idle !== null) clearTimeout(this.#idle)
-    this.#totalMs = null
+    this.#total = null
     this.#idle = null
     this.onFirstByte()
   }

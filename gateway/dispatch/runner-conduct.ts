@@ -21,6 +21,13 @@ const FORGOTTEN_APART_MS = 500
 
 const NO_CALLS: readonly number[] = []
 
+/** Ids of the invocations that a caller has with the runner. */
+export interface HeldIds {
+  readonly size: number
+  has(id: number): boolean
+  keys(): Iterable<number>
+}
+
 export class RunnerConduct {
   readonly #isolation = new Isolation()
   /** It has said BUSY, and not yet FREE. */
@@ -133,7 +140,7 @@ export class RunnerConduct {
    * never answer, because it has known nothing of them for some time: a call without clocks would wait for
    * ever.
    */
-  forgottenOf(known: number, held: ReadonlyMap<number, unknown>, nowMs: number): readonly number[] {
+  forgottenOf(known: number, held: HeldIds, nowMs: number): readonly number[] {
     if (known > 0 || held.size === 0) {
       this.#forgottenInARow = 0
       return NO_CALLS

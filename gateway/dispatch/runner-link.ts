@@ -7,6 +7,7 @@ import type { Announcement } from '../../shared/announcement.js'
 import { CodecError, decodeFrames } from '../../shared/codec.js'
 import { CallError } from '../../shared/errors.js'
 import { FRAME, type Frame } from '../../shared/frame.js'
+import { IdMap } from '../../shared/id-map.js'
 import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
 import { hashOf, type RunnerLoad } from './pick-runner.js'
@@ -37,7 +38,7 @@ export class RunnerLink implements RunnerLoad {
   readonly outbox: Outbox
   readonly #owner: RunnerLinkOwner
   readonly #callerId: string
-  readonly #invocations = new Map<number, Invocation>()
+  readonly #invocations = new IdMap<Invocation>()
   readonly #unflushed: Invocation[] = []
   /** Given up while the connection was lost. */
   readonly #orphans: number[] = []
@@ -176,7 +177,7 @@ export class RunnerLink implements RunnerLoad {
   take(invocation: Invocation): void {
     const id = this.#owner.nextId()
     this.#conduct.onGiven(id)
-    this.#invocations.set(id, invocation)
+    this.#invocations.add(id, invocation)
     invocation.counters.occupy()
     invocation.assign(this, id)
   }
@@ -205,7 +206,7 @@ export class RunnerLink implements RunnerLoad {
     } catch (error) {
       if (!(error instanceof CodecError)) throw error
       this.isolate(`it sent what cannot be read: ${error.message}`)
-      for (const invocation of [...this.#invocations.values()]) invocation.onProtocolError()
+      for (const invocation of this.#invocations.values()) invocation.onProtocolError()
     }
     this.#flush()
   }
@@ -228,7 +229,7 @@ export class RunnerLink implements RunnerLoad {
 
   /** Nothing of message `number` and later has arrived: the runner is gone. */
   onNoResponders(number: number): void {
-    for (const invocation of [...this.#invocations.values()]) {
+    for (const invocation of this.#invocations.values()) {
       if (invocation.messageNumber >= number) invocation.onNotTaken()
       else invocation.onLost(runnerLost())
     }
@@ -236,7 +237,7 @@ export class RunnerLink implements RunnerLoad {
 
   /** Our connection is gone, and nobody knows what has arrived. */
   onLost(error: CallError): void {
-    const invocations = [...this.#invocations.values()]
+    const invocations = this.#invocations.values()
     for (const invocation of invocations) {
       this.#orphans.push(invocation.id)
       invocation.onLost(error)
@@ -250,7 +251,7 @@ export class RunnerLink implements RunnerLoad {
 
   /** We are about to leave: every invocation ends, here and over there. */
   endAll(error: CallError): void {
-    for (const invocation of [...this.#invocations.values()]) invocation.abort(error)
+    for (const invocation of this.#invocations.values()) invocation.abort(error)
   }
 
   #onFrameSafely(frame: Frame): void {

@@ -2,6 +2,7 @@
 // the end of the public port waits for.
 
 import type { CallError } from '../../shared/errors.js'
+import { LiveList } from '../../shared/live-list.js'
 
 export interface OpenCall {
   /** This end is leaving. */
@@ -13,7 +14,7 @@ const IDLE_MS = 1_000
 
 export class Clients {
   /** Not answered, or the answer has not left: what a slow client has still to read counts. */
-  readonly calls = new Set<OpenCall>()
+  readonly calls = new LiveList<OpenCall>()
   readonly sockets = new Set<OpenCall>()
   /** Of HTTP: one that has become a WebSocket is none of them. */
   #connections = 0

@@ -14,6 +14,7 @@ import { BodyPieces } from '../../shared/body-pieces.js'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { CallError } from '../../shared/errors.js'
 import { type FlatHeaders, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
+import type { Place } from '../../shared/live-list.js'
 import type { Principal } from '../auth.js'
 import type { AnswerHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
@@ -58,6 +59,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #log: CallLog
   readonly #stalls: StallGuard
   readonly #clients: Clients
+  readonly #place: Place<OpenCall>
   readonly #writer: ResponseWriter
   readonly #startedMs = performance.now()
   #state: CallState = 'deciding'
@@ -91,7 +93,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#log = log
     this.#stalls = stalls
     this.#clients = clients
-    clients.calls.add(this)
+    this.#place = clients.calls.add(this)
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
     this.#isBodyWhole = head.framing === null
     res.onAborted(() => this.#onClientGone())
@@ -359,7 +361,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#lingeringEnd?.cancel()
     this.#events?.stop()
     this.#stalls.delete(this)
-    this.#clients.calls.delete(this)
+    this.#clients.calls.delete(this.#place)
     this.#clients.onQuiet()
     this.#log.write({
       callId: this.#callId,

@@ -188,7 +188,7 @@ class Front {
 
   close(): void {
     this.clients.leave()
-    for (const call of [...this.clients.calls]) call.sendAway(shuttingDown())
+    for (const call of this.clients.calls.items()) call.sendAway(shuttingDown())
     this.#stalls.close()
     this.#anchor.close()
   }

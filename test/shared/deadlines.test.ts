@@ -27,13 +27,11 @@ t.test('limits pass in their order, whatever their length, never early', async (
 t.test('one that was taken back does not pass, the others do', async (t) => {
   const deadlines = new Deadlines()
   const passed: string[] = []
-  const gone = limited(passed, 'gone')
   await new Promise<void>((resolve) => {
-    deadlines.set(gone, 10)
+    const gone = deadlines.set(limited(passed, 'gone'), 10)
     deadlines.set(limited(passed, 'kept', resolve), 10)
-    deadlines.clear(gone, 10)
-    deadlines.clear(gone, 10)
-    deadlines.clear(gone, 999)
+    gone.clear()
+    gone.clear()
   })
   t.same(passed, ['kept 10'])
 })
@@ -59,13 +57,12 @@ t.test('what is set while others pass has its full time', async (t) => {
 t.test('one that passes may take back the one behind it', async (t) => {
   const deadlines = new Deadlines()
   const passed: string[] = []
-  const second = limited(passed, 'second')
   await new Promise<void>((resolve) => {
     deadlines.set(
-      limited(passed, 'first', () => deadlines.clear(second, 10)),
+      limited(passed, 'first', () => second.clear()),
       10,
     )
-    deadlines.set(second, 10)
+    const second = deadlines.set(limited(passed, 'second'), 10)
     deadlines.set(limited(passed, 'last', resolve), 30)
   })
   t.same(passed, ['first 10', 'last 30'])
@@ -76,18 +73,17 @@ t.test(
   async (t) => {
     const deadlines = new Deadlines()
     const passed: string[] = []
-    const [second, third] = [limited(passed, 'second'), limited(passed, 'third')]
     await new Promise<void>((resolve) => {
       deadlines.set(
         limited(passed, 'first', () => {
-          deadlines.clear(second, 10)
-          deadlines.set(third, 10)
+          second.clear()
+          const third = deadlines.set(limited(passed, 'third'), 10)
           // Later, and before any other timer.
-          queueMicrotask(() => deadlines.clear(third, 10))
+          queueMicrotask(() => third.clear())
         }),
         10,
       )
-      deadlines.set(second, 10)
+      const second = deadlines.set(limited(passed, 'second'), 10)
       deadlines.set(limited(passed, 'last', resolve), 50)
     })
     t.same(passed, ['first 10', 'last 50'])
@@ -97,10 +93,9 @@ t.test(
 t.test('a line whose last one was taken back begins anew', async (t) => {
   const deadlines = new Deadlines()
   const passed: string[] = []
-  const first = limited(passed, 'first')
-  deadlines.set(first, 30)
+  const first = deadlines.set(limited(passed, 'first'), 30)
   await delay(20)
-  deadlines.clear(first, 30)
+  first.clear()
   const startedMs = performance.now()
   await new Promise<void>((resolve) => deadlines.set(limited(passed, 'second', resolve), 30))
   t.same(passed, ['second 30'])
@@ -111,8 +106,8 @@ t.test('a thousand, half of them taken back', async (t) => {
   const deadlines = new Deadlines()
   const passed: string[] = []
   const all = Array.from({ length: 1_000 }, (_, index) => limited(passed, String(index)))
-  for (const [index, each] of all.entries()) deadlines.set(each, 10 + (index % 3))
-  for (const [index, each] of all.entries()) if (index % 2) deadlines.clear(each, 10 + (index % 3))
+  const set = all.map((each, index) => deadlines.set(each, 10 + (index % 3)))
+  for (const [index, each] of set.entries()) if (index % 2) each.clear()
   await new Promise<void>((resolve) => deadlines.set(limited(passed, 'last', resolve), 40))
   t.equal(passed.length, 501)
   t.ok(passed.slice(0, 500).every((line) => Number(line.split(' ')[0]) % 2 === 0))
