@@ -197,16 +197,18 @@ async function cpuUsPerCall(
   client.close()
   await testbed.forgetOutputs()
   for (const [how, count] of Object.entries(result.errors)) errors[how] = (errors[how] ?? 0) + count
-  return ((after.cpuMs - before.cpuMs) * 1000) / result.calls
+  const cpuUs = (after.cpuMs - before.cpuMs) * 1000
+  // A round so short that the clock of CPU time did not move has no cost to compare.
+  return cpuUs === 0 ? Number.NaN : cpuUs / result.calls
 }
 
 function findingsOf({ starts, kinds, errors }: Measured, options: Options): Findings {
   const [few, many] = [FEW_FUNCTIONS, options.functions].map((count) => count * ROUTES_OF_FUNCTION)
   const costs = kinds.map(({ kind, cpuUsPerCall: rounds }) => ({
     kind,
-    few: median(rounds.map(([cost]) => cost)),
-    many: median(rounds.map(([, cost]) => cost)),
-    ratio: median(rounds.map(([cost, other]) => other / cost)),
+    few: medianOfMeasured(rounds.map(([cost]) => cost)),
+    many: medianOfMeasured(rounds.map(([, cost]) => cost)),
+    ratio: medianOfMeasured(rounds.map(([cost, other]) => other / cost)),
   }))
   return {
     title: `${few} routes of ${FEW_FUNCTIONS} functions, and ${many} of ${options.functions}`,
@@ -216,9 +218,9 @@ function findingsOf({ starts, kinds, errors }: Measured, options: Options): Find
         columns: ['calls to', `${few} routes`, `${many} routes`, 'ratio'],
         rows: costs.map(({ kind, few, many, ratio }) => [
           kind,
-          few.toFixed(1),
-          many.toFixed(1),
-          ratio.toFixed(3),
+          cell(few, 1),
+          cell(many, 1),
+          cell(ratio, 3),
         ]),
       },
       {
@@ -239,11 +241,8 @@ function findingsOf({ starts, kinds, errors }: Measured, options: Options): Find
         x: { label: 'calls to', categories: costs.map(({ kind }) => kind) },
         y: { label: 'µs' },
         series: [
-          { name: `${few} routes`, points: costs.map(({ few }, index) => [index, few] as const) },
-          {
-            name: `${many} routes`,
-            points: costs.map(({ many }, index) => [index, many] as const),
-          },
+          { name: `${few} routes`, points: pointsOf(costs.map(({ few }) => few)) },
+          { name: `${many} routes`, points: pointsOf(costs.map(({ many }) => many)) },
         ],
       },
     ],
@@ -261,4 +260,19 @@ function findingsOf({ starts, kinds, errors }: Measured, options: Options): Find
     errors,
     data: { starts, kinds },
   }
+}
+
+/** Not a number if no round measured anything. */
+function medianOfMeasured(values: readonly number[]): number {
+  return median(values.filter(Number.isFinite))
+}
+
+function cell(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : 'nothing'
+}
+
+function pointsOf(values: readonly number[]): readonly (readonly [number, number])[] {
+  return values
+    .map((value, index) => [index, value] as const)
+    .filter(([, value]) => Number.isFinite(value))
 }
