@@ -8,6 +8,9 @@ import { fileURLToPath } from 'node:url'
 /** @param files the function's own, of which one has the fault */
 export function importFault(error: unknown, files: ReadonlySet<string>): string {
   if (!(error instanceof Error)) return String(error)
+  if (isUnknownExtension(error)) {
+    return `${error.message.trim()}: only a function in TypeScript may import TypeScript`
+  }
   const compiler = COMPILER_FAULT.exec(error.message)
   if (compiler !== null) return `${compiler[2]} (${compiler[1]})`
   const place = placeInStack(error.stack ?? '', files)
@@ -17,6 +20,15 @@ export function importFault(error: unknown, files: ReadonlySet<string>): string 
   }
   const text = error.message.trim().replaceAll(/\s*\n\s*/g, ' ')
   return place === null ? text : `${text} (${place})`
+}
+
+/** Of Node, of TypeScript too where it does not know that by itself. */
+function isUnknownExtension(error: Error): boolean {
+  return (
+    'code' in error &&
+    error.code === 'ERR_UNKNOWN_FILE_EXTENSION' &&
+    /"\.[cm]?tsx?"/.test(error.message)
+  )
 }
 
 /** What esbuild says, which tsx compiles with; the first fault, where there are several. */

@@ -1,12 +1,13 @@
 // A file of the user's -> the function that it exports. TypeScript needs no build step: tsx compiles it
-// as it is imported. `import ... from 'callgate'` finds this package, wherever the file lies.
+// as it is imported. JavaScript is imported as Node does it. `import ... from 'callgate'` finds this
+// package, wherever the file lies.
 
 import { register as registerHooks } from 'node:module'
 import { basename, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { register as registerTsx } from 'tsx/esm/api'
 import { type DefinedFunction, isDefinedFunction } from './define-function.js'
+import { type Language, languageOf } from './fleet/language.js'
 import { importFault } from './import-fault.js'
 import type { HookData } from './resolve-callgate.js'
 
@@ -45,7 +46,7 @@ export async function loadFunction(
     files.add(imported)
     onImport?.(imported)
   }
-  const port = installHooks()
+  const port = await installHooks(languageOf(path))
   port.on('message', onFile)
   // Only listening: the function alone decides how long the process lives.
   port.unref()
@@ -67,10 +68,24 @@ export async function loadFunction(
 }
 
 let installedPort: MessagePort | null = null
+const compiles = new Uint8Array(new SharedArrayBuffer(1))
+let compiler: Promise<unknown> | null = null
 
-/** Readies this process for importing functions, once; returns where their files are reported. */
-export function installHooks(): MessagePort {
-  if (installedPort !== null) return installedPort
+/** Readies this process for importing functions; returns where their files are reported. */
+export async function installHooks(language: Language): Promise<MessagePort> {
+  installedPort ??= installOwnHooks()
+  // After ours, so that it hears of them which scripts are modules.
+  if (language === 'typescript') {
+    compiler ??= import('tsx/esm/api').then(({ register }) => {
+      register()
+      compiles[0] = 1
+    })
+    await compiler
+  }
+  return installedPort
+}
+
+function installOwnHooks(): MessagePort {
   const { port1, port2 } = new MessageChannel()
   const data: HookData = {
     packageUrl: new URL('../', import.meta.url).href,
@@ -78,12 +93,10 @@ export function installHooks(): MessagePort {
       callgate: new URL('./define-function.js', import.meta.url).href,
       'callgate/client': new URL('../client/client.js', import.meta.url).href,
     },
+    compiles,
     port: port2,
   }
   registerHooks(new URL('./resolve-callgate.js', import.meta.url), { data, transferList: [port2] })
-  // After ours, so that it hears of them which scripts are modules.
-  registerTsx()
-  installedPort = port1
   return port1
 }
 

@@ -13,12 +13,15 @@ export interface HookData {
   readonly packageUrl: string
   /** Specifier -> address, for what this package exports. */
   readonly exported: Readonly<Record<string, string>>
+  /** One number of shared memory: 1 as soon as TypeScript is compiled. */
+  readonly compiles: Uint8Array
   /** Takes the path of each file of the function. */
   readonly port: MessagePort
 }
 
 /** Scripts whose form their name does not tell. */
-const AMBIGUOUS = new Set(['.ts', '.js', '.tsx', '.jsx'])
+const AMBIGUOUS = new Set(['.js'])
+const AMBIGUOUS_IF_COMPILED = new Set(['.ts', '.tsx', '.jsx'])
 const MODULE_SYNTAX = /^\s*(?:import\s*[\w{*'"$]|export\s*[\w{*])/m
 
 let data: HookData
@@ -59,6 +62,8 @@ function missedUrls(specifier: string, parentUrl: string | undefined): string[] 
 }
 
 async function isModule(path: string): Promise<boolean> {
-  if (!AMBIGUOUS.has(extname(path))) return false
+  const extension = extname(path)
+  const isCompiled = data.compiles[0] === 1 && AMBIGUOUS_IF_COMPILED.has(extension)
+  if (!isCompiled && !AMBIGUOUS.has(extension)) return false
   return MODULE_SYNTAX.test(await readFile(path, 'utf8').catch(() => ''))
 }

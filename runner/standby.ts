@@ -1,8 +1,9 @@
 // A runner process that waits to be told its file, with everything loaded that does not depend on it: of
-// the second that a start takes, that is most. `fleet/runner-source.ts` starts it for `callgate dev`,
-// where a save is followed by a start.
+// the second that a start takes, that is most. `fleet/runner-source.ts` starts it, with the language of
+// the files that it expects.
 
 import { fileURLToPath } from 'node:url'
+import type { Language } from './fleet/language.js'
 import type { StandbyMessage } from './fleet/runner-message.js'
 
 const RUNNER_MAIN = new URL('./main.js', import.meta.url)
@@ -16,7 +17,7 @@ const [{ installHooks }] = await Promise.all([
   import('../shared/log.js'),
   import('../shared/registry.js'),
 ])
-installHooks()
+await installHooks(process.argv[2] as Language)
 
 // Unused, and the one who would have used it is gone.
 process.once('disconnect', () => process.exit())

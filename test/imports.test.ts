@@ -89,8 +89,9 @@ async function imports(): Promise<{ file: string; specifier: string }[]> {
   const found: { file: string; specifier: string }[] = []
   for (const file of await sources()) {
     const text = await readFile(join(ROOT, file), 'utf8')
-    for (const [, specifier] of text.matchAll(/^(?:import|export)\s[^;'"]*?from\s+'([^']+)'/gm)) {
-      found.push({ file, specifier: specifier! })
+    const forms = [/^(?:import|export)\s[^;'"]*?from\s+'([^']+)'/gm, /\bimport\('([^']+)'\)/g]
+    for (const form of forms) {
+      for (const [, specifier] of text.matchAll(form)) found.push({ file, specifier: specifier! })
     }
   }
   return found

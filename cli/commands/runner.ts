@@ -29,7 +29,7 @@ export function runnerCommand(): Command {
         killAfterMs: timerMs(config.drainMs, config.cancelGraceMs, 1_000),
       })
       // Most of a start needs no NATS: the first runner begins with it.
-      source.prepare()
+      source.prepare(files[0]!)
       // What is wrong at the start is wrong for good, more likely than not: better to say so and end
       // than to try for ever. Later, a NATS that is gone is waited for.
       const { connectNats } = await import('../../shared/nats.js')

@@ -150,7 +150,7 @@ export class FunctionSet {
   // The next save finds a process that is half started; not while one is busy with this save.
   #onStarted(member: Member): void {
     this.#starting.delete(member)
-    if (this.#starting.size === 0 && !this.#isClosed) this.#options.source.prepare()
+    if (this.#starting.size === 0 && !this.#isClosed) this.#options.source.prepare(member.file)
   }
 
   #onEvent(path: string): void {

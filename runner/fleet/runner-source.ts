@@ -2,6 +2,7 @@
 // with everything loaded but the function. Owns the one that stands by.
 
 import type { ChildProcess } from 'node:child_process'
+import { type Language, languageOf } from './language.js'
 import type { StandbyMessage } from './runner-message.js'
 import { spawnRunner } from './spawn-runner.js'
 
@@ -14,6 +15,7 @@ export interface RunnerSourceOptions {
 export class RunnerSource {
   readonly options: RunnerSourceOptions
   #standby: ChildProcess | null = null
+  #standbyLanguage: Language = 'typescript'
   readonly #onStandbyEnded = () => {
     this.#standby = null
   }
@@ -24,9 +26,8 @@ export class RunnerSource {
 
   /** A process that loads and runs the function of this file. */
   take(file: string, register: boolean): ChildProcess {
-    const standby = this.#standby
-    this.#standby = null
-    if (standby?.connected) {
+    const standby = this.#takeStandby(languageOf(file))
+    if (standby !== null) {
       standby.off('exit', this.#onStandbyEnded).off('error', this.#onStandbyEnded)
       standby.send({ file, register } satisfies StandbyMessage)
       return standby
@@ -35,11 +36,26 @@ export class RunnerSource {
     return spawnRunner({ ...this.options, program: 'main.js', arguments: args })
   }
 
-  /** Starts a process that stands by, unless there is one. Costs memory, so only for who asks. */
-  prepare(): void {
+  /**
+   * Starts a process that stands by, unless there is one. Costs memory, so only for who asks.
+   * @param file one like those that will be asked for
+   */
+  prepare(file: string): void {
     if (this.#standby !== null) return
-    this.#standby = spawnRunner({ ...this.options, program: 'standby.js', arguments: [] })
+    const language = languageOf(file)
+    const program = 'standby.js'
+    this.#standby = spawnRunner({ ...this.options, program, arguments: [language] })
+    this.#standbyLanguage = language
     this.#standby.on('exit', this.#onStandbyEnded).on('error', this.#onStandbyEnded)
+  }
+
+  /** One that has the compiler would import for JavaScript what its next start could not. */
+  #takeStandby(language: Language): ChildProcess | null {
+    if (this.#standby === null) return null
+    if (this.#standbyLanguage === 'typescript' && language === 'javascript') return null
+    const standby = this.#standby
+    this.#standby = null
+    return standby.connected ? standby : null
   }
 
   /** Ends the process that stands by. */

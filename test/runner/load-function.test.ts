@@ -88,6 +88,28 @@ t.test('a function is loaded from', async (t) => {
   }
 })
 
+t.test('JavaScript is imported as Node does it', async (t) => {
+  const [typescript, json] = await loadAll(t, [
+    {
+      'hello.mjs': `${FUNCTION}import { name } from './name.ts'\n${RUN}`,
+      'name.ts': 'export const name: string = "ok"',
+    },
+    {
+      'hello.mjs': `${FUNCTION}import name from './name.json' with { type: 'json' }\n${RUN}`,
+      'name.json': '"ok"',
+    },
+  ])
+  t.equal(json!.value, 'ok')
+  if ('typescript' in process.features && process.features.typescript) {
+    t.equal(typescript!.value, 'ok')
+  } else {
+    t.match(
+      typescript!.error,
+      /^hello\.mjs cannot be imported: Unknown file extension "\.ts" for name\.ts: only a function in TypeScript may import TypeScript$/,
+    )
+  }
+})
+
 const faults: Record<string, { files: Record<string, string>; error: RegExp; reported: string[] }> =
   {
     'a syntax error in TypeScript': {
