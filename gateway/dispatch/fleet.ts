@@ -138,10 +138,14 @@ export class Fleet {
   /** The server says that nobody hears this runner. */
   onNobodyHears(runner: RunnerLink): void {
     this.#deaf.set(runner.id, (this.#deaf.get(runner.id) ?? 0) + 1)
-    const { announcement, isLoading } = runner
+    const { announcement, isLoading, lastHeardMs } = runner
     this.forget(runner)
-    // It has neither failed nor been stopped: it has crashed, or was killed.
-    if (isLoading) this.#onLoadFailed(announcement, DIED_LOADING)
+    // It has neither failed nor been stopped: it has crashed, or was killed. If one after it works since,
+    // that is no news any more.
+    const worksSince = this.runnersOf(runner.functionName).some(
+      ({ readyMs, sinceMs }) => Number.isFinite(readyMs) && sinceMs > lastHeardMs,
+    )
+    if (isLoading && !worksSince) this.#onLoadFailed(announcement, DIED_LOADING)
   }
 
   forget(runner: RunnerLink): void {

@@ -442,3 +442,16 @@ t.test(
     t.match(dispatcher.status('echo').loadFailure, { message: /died as it loaded/ })
   },
 )
+
+t.test('one whose death is found out when the next one works is no failure any more', async (t) => {
+  const { call, runner, dispatcher } = await startDispatcher(t)
+  const dying = await runner({ isAnnounced: false })
+  await dying.announce({ state: 'loading', slots: 0, loadTimeoutMs: 60_000 })
+  await knows(dispatcher, dying)
+  const next = await runner()
+  void answerAll(next)
+  t.equal(await call().answer.over, 'reply')
+  await dying.goDeaf()
+  await until(() => statusOf(dispatcher, dying) === undefined)
+  t.equal(dispatcher.status('echo').loadFailure, null)
+})
