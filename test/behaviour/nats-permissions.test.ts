@@ -9,6 +9,7 @@ import { defineFunction } from '../../runner/define-function.js'
 import { describeFunction } from '../../runner/describe-function.js'
 import { encodeAnnouncement } from '../../shared/announcement.js'
 import { natsSettings, readConfig } from '../../shared/config.js'
+import { DEFAULT_VERSION } from '../../shared/manifest.js'
 import { connectNats, type NatsBus } from '../../shared/nats.js'
 import { Registry } from '../../shared/registry.js'
 import { subjectsIn } from '../../shared/subjects.js'
@@ -90,7 +91,7 @@ function violations(except?: string): string[] {
 }
 
 const folder = folderWith(t, {
-  'late.ts': `import { defineFunction } from 'callgate'
+  'late.js': `import { defineFunction } from 'callgate'
     export default defineFunction({ auth: 'public', route: 'GET /late', run: () => 'late' })`,
 })
 const natsLog: string[] = []
@@ -98,16 +99,22 @@ const address = await startServer(t, folder, natsLog)
 
 const deployer = await openBus(t, 'deployer')
 const registry = await Registry.open(deployer, subjectsIn('callgate'), { replicas: 1 })
-for (let count = 0; count < LARGE_FUNCTIONS; count++) {
+const large = Array.from({ length: LARGE_FUNCTIONS }, (_, count) => {
   const route = Array.from({ length: 64 }, (_, n) => `GET /${'x'.repeat(450)}/${count}/${n}`)
-  await registry.put(describeFunction(defineFunction({ route, run: () => 1 }), `large${count}`))
-}
+  return describeFunction(defineFunction({ route, run: () => 1 }), `large${count}`)
+})
+await registry.edit((draft) => {
+  for (const manifest of large) draft.put(manifest, DEFAULT_VERSION)
+})
 
 const nats = { url: address, stateDir: folder } as TestNats
 const system = await System.start(t, { nats, gateway: as('gateway'), runner: as('runner') })
 
 t.test('a gateway reads a registry of any size', async (t) => {
   t.equal((await system.fleet()).functions.length, LARGE_FUNCTIONS)
+  await registry.edit((draft) => {
+    for (const { name } of large) draft.delete(name)
+  })
 })
 
 t.test('whoever comes first makes the registry', async (t) => {
@@ -170,11 +177,11 @@ t.test('a function that is deployed while the gateway watches, and run by anothe
     const { status, stderr } = await runCommand(args, { cwd: folder, env })
     t.equal(status, 0, `${args[0]} ${stderr}`)
   }
-  await run('deploy', 'late.ts')
+  await run('deploy', 'late.js')
   await system.until('late', ({ isRegistered }) => isRegistered)
-  await system.serveFile(join(folder, 'late.ts'), as('worker'), { register: false })
+  await system.serveFile(join(folder, 'late.js'), as('worker'), { register: false })
   t.equal(await (await fetch(`${system.url}/late`)).text(), 'late')
-  await run('deploy', 'late.ts', '--version', 'v2', '--weight', '10')
+  await run('deploy', 'late.js', '--version', 'v2', '--weight', '10')
   await run('traffic', 'late')
   await run('promote', 'late', 'v2')
   await run('rollback', 'late')

@@ -1,5 +1,6 @@
 // Several gateway processes on one port: one of them leaves, and no client notices.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
 import { type Command, runCommand, startCommand } from '../cli/command.js'
@@ -12,6 +13,7 @@ import { System } from '../support/system.js'
 const KEPT_CLIENTS = 6
 const NEW_CLIENTS = 2
 const STREAMS = 8
+const PAUSE_MS = 5
 
 const system = await System.start(t)
 const ended = signalled()
@@ -111,7 +113,7 @@ async function get(port: number, path: string) {
   return answer
 }
 
-/** Clients that call as fast as they are answered. */
+/** Clients that call again a moment after each answer: gateways that start need the machine, too. */
 class Load {
   readonly failures: string[] = []
   count = 0
@@ -132,6 +134,7 @@ class Load {
           await client.write('GET /quick HTTP/1.1\r\nHost: x\r\n\r\n')
           const answer = await client.answer()
           this.#onAnswer('kept', answer?.status)
+          await delay(PAUSE_MS)
           isOpen = answer !== null && answer.headers.connection !== 'close'
         }
         client.socket.end()
@@ -148,6 +151,7 @@ class Load {
         (answer) => this.#onAnswer('new', answer?.status),
         (error) => this.#onAnswer('new', error),
       )
+      await delay(PAUSE_MS)
     }
   }
 

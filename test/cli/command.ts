@@ -90,7 +90,7 @@ export class Command {
 
   /** Nobody can wait for the exit of a process that is not a child: looks until none is left. */
   async processesGone(): Promise<void> {
-    for await (const _ of setInterval(20)) if (this.processes().size === 0) return
+    for await (const _ of setInterval(50)) if (this.processes().size === 0) return
   }
 
   #take(stream: 'stdout' | 'stderr', text: string): void {

@@ -16,8 +16,8 @@ const withRoutes = (...routes: string[]) => `
 t.test('deploy and undeploy', async (t) => {
   const { url } = await startTestNats(t)
   const folder = folderWith(t, {
-    'cats.ts': withRoutes('GET /cats', 'GET /cats/:id'),
-    'dogs.ts': withRoutes('GET /dogs'),
+    'cats.js': withRoutes('GET /cats', 'GET /cats/:id'),
+    'dogs.js': withRoutes('GET /dogs'),
   })
   const env = { CALLGATE_NATS_URL: url }
   const run = (...args: string[]) => runCommand(args, { cwd: folder, env })
@@ -30,13 +30,13 @@ t.test('deploy and undeploy', async (t) => {
     )
 
   await t.test('the routes that change are printed', async (t) => {
-    t.same(await run('deploy', 'cats.ts', 'dogs.ts'), {
+    t.same(await run('deploy', 'cats.js', 'dogs.js'), {
       status: 0,
       stdout: 'cats\n  + GET /cats\n  + GET /cats/:id\ndogs\n  + GET /dogs\n',
       stderr: '',
     })
-    writeFileSync(join(folder, 'cats.ts'), withRoutes('GET /cats', 'POST /cats'))
-    const { stdout } = await run('deploy', 'cats.ts')
+    writeFileSync(join(folder, 'cats.js'), withRoutes('GET /cats', 'POST /cats'))
+    const { stdout } = await run('deploy', 'cats.js')
     t.equal(stdout, 'cats\n  + POST /cats\n  - GET /cats/:id\n    GET /cats\n')
     t.same(await registered(), [
       ['cats', 'GET /cats', 'POST /cats'],
@@ -45,9 +45,9 @@ t.test('deploy and undeploy', async (t) => {
   })
 
   await t.test('a route that another function has is refused, and all with it', async (t) => {
-    writeFileSync(join(folder, 'new.ts'), withRoutes('GET /new'))
-    writeFileSync(join(folder, 'thief.ts'), withRoutes('GET /dogs', 'POST /cats'))
-    const { status, stdout, stderr } = await run('deploy', 'new.ts', 'thief.ts')
+    writeFileSync(join(folder, 'new.js'), withRoutes('GET /new'))
+    writeFileSync(join(folder, 'thief.js'), withRoutes('GET /dogs', 'POST /cats'))
+    const { status, stdout, stderr } = await run('deploy', 'new.js', 'thief.js')
     t.same({ status, stdout }, { status: 1, stdout: '' })
     t.match(
       stderr,
@@ -57,10 +57,10 @@ t.test('deploy and undeploy', async (t) => {
   })
 
   await t.test('two functions of one name, and what cannot be deployed, are refused', async (t) => {
-    writeFileSync(join(folder, 'badroute.ts'), withRoutes('GET nowhere'))
+    writeFileSync(join(folder, 'badroute.js'), withRoutes('GET nowhere'))
     const [twins, badRoute] = await Promise.all([
-      run('deploy', 'dogs.ts', './dogs.ts'),
-      run('deploy', 'new.ts', 'badroute.ts'),
+      run('deploy', 'dogs.js', './dogs.js'),
+      run('deploy', 'new.js', 'badroute.js'),
     ])
     t.match(twins, {
       status: 1,
@@ -68,7 +68,7 @@ t.test('deploy and undeploy', async (t) => {
     })
     t.match(badRoute, {
       status: 1,
-      stderr: /^callgate: badroute\.ts: .*path must begin with a slash.*\n$/,
+      stderr: /^callgate: badroute\.js: .*path must begin with a slash.*\n$/,
     })
     t.equal((await registered()).length, 2)
   })

@@ -17,7 +17,7 @@ const isLinux = process.platform === 'linux'
 t.jobs = 2
 
 t.test('a second dev, and one that was killed', async (t) => {
-  const cwd = folderWith(t, { 'hello.ts': HELLO })
+  const cwd = folderWith(t, { 'hello.js': HELLO })
   const options = { cwd, env: FREE_PORTS }
   const first = startCommand(t, ['dev'], options)
   await first.printed(/Callgate is up/)
@@ -29,7 +29,7 @@ t.test('a second dev, and one that was killed', async (t) => {
 
   if (!isLinux) return
   t.not(first.pids('nats-server.conf').length, 0)
-  t.not(first.pids('hello.ts').length, 0)
+  t.not(first.pids('hello.js').length, 0)
   first.kill('SIGKILL')
   await first.processesGone()
   t.equal(await first.ended, 'SIGKILL')
@@ -37,9 +37,9 @@ t.test('a second dev, and one that was killed', async (t) => {
 
 t.test('told to stop while it starts, it leaves nothing', async (t) => {
   const cwd = folderWith(t, {
-    'slow.ts': `${HELLO}\nawait new Promise(() => setInterval(() => {}, 1000))`,
+    'slow.js': `${HELLO}\nawait new Promise(() => setInterval(() => {}, 1000))`,
   })
-  const dev = startCommand(t, ['dev', 'slow.ts'], { cwd, env: FREE_PORTS })
+  const dev = startCommand(t, ['dev', 'slow.js'], { cwd, env: FREE_PORTS })
   await dev.printed(/gateway listening/)
   dev.kill('SIGINT')
   t.equal(await dev.ended, 0)
@@ -47,7 +47,7 @@ t.test('told to stop while it starts, it leaves nothing', async (t) => {
 })
 
 t.test('what it cannot start with is one sentence', async (t) => {
-  const cwd = folderWith(t, { 'hello.ts': HELLO })
+  const cwd = folderWith(t, { 'hello.js': HELLO })
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
@@ -76,7 +76,7 @@ t.test('keys of the user; an empty folder; a nats-server that dies', async (t) =
     /public +(http:\S+)[\s\S]*none yet[\s\S]*token: one that your own keys/,
   )
 
-  writeFileSync(join(cwd, 'functions/hello.ts'), HELLO)
+  writeFileSync(join(cwd, 'functions/hello.js'), HELLO)
   await dev.printed(/hello is live: GET \/hello/)
   const token = await key.sign({ subject: 'ann', ttl: '1h', issuer: 'us' })
   const response = await fetch(`${url}/hello`, { headers: { authorization: `Bearer ${token}` } })

@@ -224,7 +224,7 @@ function packageFault(): string | false {
 
 // Nobody can wait for the exit of a process that is not a child: look until it is gone.
 async function processesGone(stateDir: string): Promise<void> {
-  for await (const _ of setInterval(10)) {
+  for await (const _ of setInterval(50)) {
     if (!(await runningCommands()).some((command) => command.includes(stateDir))) return
   }
 }

@@ -20,7 +20,7 @@ const WAIT = `
 
 t.test('callgate gateway', async (t) => {
   const { url } = await startTestNats(t)
-  const folder = folderWith(t, { 'hello.ts': HELLO, 'wait.ts': WAIT })
+  const folder = folderWith(t, { 'hello.js': HELLO, 'wait.js': WAIT })
   const options = {
     cwd: folder,
     env: { CALLGATE_NATS_URL: url, CALLGATE_PORT: '0', CALLGATE_ADMIN_PORT: '0' },
@@ -28,14 +28,14 @@ t.test('callgate gateway', async (t) => {
   const gateway = startCommand(t, ['gateway', '--host', '127.0.0.1'], options)
   const [, address] = await gateway.printed(/"url":"(http:[^"]+)"/)
 
-  const runner = startCommand(t, ['runner', 'wait.ts'], options)
+  const runner = startCommand(t, ['runner', 'wait.js'], options)
 
   await t.test(
     'a deploy is live without a restart, and answers when a runner is there',
     async (t) => {
       t.equal((await fetch(`${address}/hello`)).status, 404)
-      await runCommand(['deploy', 'hello.ts'], options)
-      startCommand(t, ['runner', 'hello.ts'], options)
+      await runCommand(['deploy', 'hello.js'], options)
+      startCommand(t, ['runner', 'hello.js'], options)
       const response = await fetch(`${address}/hello`)
       t.equal(await response.text(), 'Hello')
     },

@@ -11,7 +11,7 @@ import { runCommand, startCommand } from './command.js'
 const HELLO = `import { defineFunction } from 'callgate'; export default defineFunction({ run: () => 1 })`
 
 t.test('a server that asks for a user and a password', async (t) => {
-  const folder = folderWith(t, { 'hello.ts': HELLO })
+  const folder = folderWith(t, { 'hello.js': HELLO })
   const address = await startConfiguredNats(
     t,
     folder,
@@ -19,7 +19,7 @@ t.test('a server that asks for a user and a password', async (t) => {
      authorization { users: [ { user: "ann", password: "p@ss:w" } ] }`,
   )
   const deploy = (args: string[], env: Record<string, string>) =>
-    runCommand(['deploy', 'hello.ts', ...args], { cwd: folder, env })
+    runCommand(['deploy', 'hello.js', ...args], { cwd: folder, env })
 
   const url = { CALLGATE_NATS_URL: `nats://${address}` }
   const user = { CALLGATE_NATS_USER: 'ann', CALLGATE_NATS_PASSWORD: 'p@ss:w' }

@@ -16,7 +16,7 @@ const PID = `
     maxInputs: 10,
     run: async (waitMs) => {
       console.log('called in ' + process.pid)
-      if (waitMs === 'for ever') for (;;);
+      if (waitMs === 'for ever') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       if (waitMs === 'a child') return spawn('sleep', ['1000']).pid
       await setTimeout(waitMs ?? 0)
       return process.pid
@@ -47,8 +47,8 @@ t.test('callgate runner', async (t) => {
   })
 
   await t.test('SIGTERM lets it finish; --no-register leaves the registry alone', async (t) => {
-    writeFileSync(join(folder, 'quiet.ts'), PID)
-    const runner = startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
+    writeFileSync(join(folder, 'quiet.js'), PID)
+    const runner = startCommand(t, ['runner', 'quiet.js', '--no-register'], options)
     const answer = client.call('quiet', 500)
     await runner.printed(/called in/)
     t.same(await names(), ['first', 'second'])
@@ -61,7 +61,7 @@ t.test('callgate runner', async (t) => {
     // The time to drain and the grace period together were more than a timer of Node can wait: it fired at
     // once, and the calls were killed.
     const longest = String(2 ** 31 - 1)
-    const args = ['runner', 'quiet.ts', '--no-register', '--drain-ms', longest]
+    const args = ['runner', 'quiet.js', '--no-register', '--drain-ms', longest]
     const runner = startCommand(t, args, options)
     const answer = client.call('quiet', 500)
     await runner.printed(/called in/)
@@ -73,7 +73,7 @@ t.test('callgate runner', async (t) => {
   await t.test(
     'a signal to every process of it, as service managers send, lets it finish',
     async (t) => {
-      const runner = startCommand(t, ['runner', 'quiet.ts', '--no-register'], options)
+      const runner = startCommand(t, ['runner', 'quiet.js', '--no-register'], options)
       await client.call('quiet', 'a child')
       const answer = client.call('quiet', 500)
       await runner.printed(/called in[\s\S]*called in/)

@@ -14,10 +14,10 @@ const release = (route: string) => `
 // took for granted: a tenth for the new version was everything, and a rollback found nothing to go back to.
 t.test('versions that all have names', async (t) => {
   const { url } = await startTestNats(t)
-  const folder = folderWith(t, { 'release.ts': release('GET /release') })
+  const folder = folderWith(t, { 'release.js': release('GET /release') })
   const run = (...args: string[]) =>
     runCommand(args, { cwd: folder, env: { CALLGATE_NATS_URL: url } })
-  const deploy = (...args: string[]) => run('deploy', 'release.ts', '--version', ...args)
+  const deploy = (...args: string[]) => run('deploy', 'release.js', '--version', ...args)
   const prints = async (t: Test, running: ReturnType<typeof run>, ...lines: string[]) =>
     t.same(await running, {
       status: 0,
@@ -55,7 +55,7 @@ t.test('versions that all have names', async (t) => {
 
   await t.test('but not where nobody knows who shall have the rest', async (t) => {
     await deploy('v11', '--weight', '100')
-    writeFileSync(join(folder, 'release.ts'), release('GET /changed'))
+    writeFileSync(join(folder, 'release.js'), release('GET /changed'))
     t.match(await deploy('v11', '--weight', '60'), {
       status: 1,
       stdout: '',

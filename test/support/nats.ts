@@ -50,8 +50,15 @@ export async function startTestNats(
   }
 }
 
-/** The nats-server that the tests use, installed first where the machine has none. */
-export async function testNatsBinary(): Promise<string> {
+let binary: Promise<string> | undefined
+
+/** The nats-server that the tests use, installed first where the machine has none; looked for once. */
+export function testNatsBinary(): Promise<string> {
+  binary ??= findOrInstall()
+  return binary
+}
+
+async function findOrInstall(): Promise<string> {
   const stateDir = join(repositoryRoot(), '.callgate')
   await mkdir(stateDir, { recursive: true })
   const lockPath = join(stateDir, 'test-nats-install.lock')

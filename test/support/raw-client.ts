@@ -5,6 +5,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
+const MIN_ROOM = 16 * 1024
+
 export interface RawAnswer {
   readonly status: number
   /** Lower-case names; repeated ones joined with a comma. */
@@ -23,7 +25,9 @@ export class RawClient {
   readonly socket: Socket
   /** Resolves when the connection has ended, in whatever way; true for a reset. */
   readonly closed: Promise<boolean>
+  /** What was not taken yet: a view of `#room`, whose end is free. */
   #received = Buffer.alloc(0)
+  #room = Buffer.alloc(0)
   #hasEnded = false
   #wasReset = false
   #wake: (() => void) | null = null
@@ -32,7 +36,7 @@ export class RawClient {
     this.socket = socket
     socket.setNoDelay(true)
     socket.on('data', (bytes) => {
-      this.#received = Buffer.concat([this.#received, bytes])
+      this.#append(bytes)
       this.#wakeReader()
     })
     socket.on('error', () => {
@@ -151,9 +155,25 @@ export class RawClient {
     }
   }
 
+  #append(bytes: Buffer): void {
+    const from = this.#received.byteOffset - this.#room.byteOffset
+    const to = from + this.#received.length
+    const length = this.#received.length + bytes.length
+    if (to + bytes.length <= this.#room.length) {
+      this.#room.set(bytes, to)
+      this.#received = this.#room.subarray(from, from + length)
+      return
+    }
+    // A new one, not the old one from its start: what was taken are views of it.
+    this.#room = Buffer.allocUnsafeSlow(Math.max(2 * length, MIN_ROOM))
+    this.#room.set(this.#received)
+    this.#room.set(bytes, this.#received.length)
+    this.#received = this.#room.subarray(0, length)
+  }
+
   #rest(): Buffer {
     const rest = this.#received
-    this.#received = Buffer.alloc(0)
+    this.#received = rest.subarray(rest.length)
     return rest
   }
 

@@ -33,6 +33,8 @@ export interface Upgrade {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+const MASK = randomBytes(4)
+
 /** One frame of a client, as it goes onto the connection. */
 export function frameBytes({
   opcode,
@@ -52,9 +54,14 @@ export function frameBytes({
   if (lengthField === 2) head.writeUInt16BE(length, 2)
   if (lengthField === 8) head.writeBigUInt64BE(BigInt(length), 2)
   if (!isMasked) return Buffer.concat([head, body])
-  const mask = randomBytes(4)
-  for (let index = 0; index < body.length; index++) body[index]! ^= mask[index % 4]!
-  return Buffer.concat([head, mask, body])
+  const [a, b, c, d] = MASK as unknown as [number, number, number, number]
+  for (let index = 0; index < body.length; index += 4) {
+    body[index]! ^= a
+    body[index + 1]! ^= b
+    body[index + 2]! ^= c
+    body[index + 3]! ^= d
+  }
+  return Buffer.concat([head, MASK, body])
 }
 
 /** The payload of a close frame. */

@@ -30,7 +30,9 @@ import { startTestNats, type TestNats } from './nats.js'
 import { RawClient } from './raw-client.js'
 
 /** Conditions are looked for this often; nothing tells us of a change in another process. */
-const LOOK_MS = 10
+const FIRST_LOOK_MS = 5
+/** What takes its time may take a little more: each look is a request, and its CPU time another test's. */
+const LAST_LOOK_MS = 50
 /** A machine that is busy with other things is slow, not wrong. */
 const GIVE_UP_MS = 60_000
 /** The same of a function that was told to stop: only a test of the grace period gives it a short one. */
@@ -167,13 +169,13 @@ export class System {
   /** Resolves with the function's state when `isTrue` of it; throws what it was last when it never is. */
   async until(name: string, isTrue: (state: FunctionState) => boolean): Promise<FunctionState> {
     const untilMs = performance.now() + GIVE_UP_MS
-    for (;;) {
+    for (let lookMs = FIRST_LOOK_MS; ; lookMs = Math.min(lookMs * 1.2, LAST_LOOK_MS)) {
       const state = (await this.fleet()).functions.find((each) => each.name === name)
       if (state !== undefined && isTrue(state)) return state
       if (performance.now() > untilMs) {
         throw new Error(`After ${GIVE_UP_MS} ms it is still not so: ${JSON.stringify(state)}`)
       }
-      await delay(LOOK_MS)
+      await delay(lookMs)
     }
   }
 

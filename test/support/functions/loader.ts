@@ -19,7 +19,8 @@ export default defineFunction({
     if (order() === 'throw') throw new Error('weights.onnx is a secret')
     if (order() === 'hang') await new Promise(() => {})
     if (order() === 'die') process.exit(3)
-    while (order() === 'block');
+    const number = new Int32Array(new SharedArrayBuffer(4))
+    while (order() === 'block') Atomics.wait(number, 0, 0, 10)
     return 'model'
   },
   run: (_input, { model }) => ({ model, pid: process.pid }),
