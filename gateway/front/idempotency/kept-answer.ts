@@ -1,7 +1,7 @@
 // An answer in memory that several clients may have: on its way from the function, kept for its key, or being
 // read by a client that is slow. Its memory counts as used until nobody holds it.
 
-import type { FlatHeaders } from '../../shared/frame.js'
+import type { FlatHeaders } from '../../../shared/frame.js'
 import type { RequestFingerprint } from './request-fingerprint.js'
 
 /** What an answer costs beside its bytes, about. */

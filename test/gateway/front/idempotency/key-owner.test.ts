@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { CallHead } from '../../../gateway/dispatch/answer-handler.js'
-import { ownerOf } from '../../../gateway/front/key-owner.js'
-import type { FlatHeaders } from '../../../shared/frame.js'
+import type { CallHead } from '../../../../gateway/dispatch/answer-handler.js'
+import { ownerOf } from '../../../../gateway/front/idempotency/key-owner.js'
+import type { FlatHeaders } from '../../../../shared/frame.js'
 
 function bearer(claims: Record<string, unknown>, headers: FlatHeaders = []): string {
   const subject = typeof claims.sub === 'string' ? claims.sub : null

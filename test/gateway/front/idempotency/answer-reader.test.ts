@@ -1,8 +1,8 @@
 import t from 'tap'
-import { AnswerReader } from '../../../gateway/front/answer-reader.js'
-import { KeptAnswers } from '../../../gateway/front/kept-answers.js'
-import { CallError } from '../../../shared/errors.js'
-import { RecordedAnswer } from '../dispatch/recorded-answer.js'
+import { AnswerReader } from '../../../../gateway/front/idempotency/answer-reader.js'
+import { KeptAnswers } from '../../../../gateway/front/idempotency/kept-answers.js'
+import { CallError } from '../../../../shared/errors.js'
+import { RecordedAnswer } from '../../dispatch/recorded-answer.js'
 import { anyRequest } from './any-request.js'
 
 const PIECE_BYTES = 64 * 1024

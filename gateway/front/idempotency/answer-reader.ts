@@ -1,9 +1,9 @@
 // One client's way through an answer that is shared: as fast as it reads, however fast the others do, and no
 // faster, since the engine would take over all that it is given.
 
-import type { CallError } from '../../shared/errors.js'
-import type { FlatHeaders } from '../../shared/frame.js'
-import type { AnswerHandler } from '../dispatch/answer-handler.js'
+import type { CallError } from '../../../shared/errors.js'
+import type { FlatHeaders } from '../../../shared/frame.js'
+import type { AnswerHandler } from '../../dispatch/answer-handler.js'
 import type { KeptAnswer } from './kept-answer.js'
 
 /** What a client that does not read has in the gateway. */

@@ -1,4 +1,4 @@
-import type { Invocation } from '../dispatch/invocation.js'
+import type { Invocation } from '../../dispatch/invocation.js'
 
 /** What a call that was started may be asked for: an invocation, or a share of one. */
 export type CallHandle = Pick<

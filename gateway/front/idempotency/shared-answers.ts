@@ -5,9 +5,9 @@
 //
 // Within one gateway process: a key that reaches another one runs there, and the function sees the field.
 
-import { CallError } from '../../shared/errors.js'
-import type { AnswerHandler, CallHead } from '../dispatch/answer-handler.js'
-import type { Dispatcher } from '../dispatch/dispatcher.js'
+import { CallError } from '../../../shared/errors.js'
+import type { AnswerHandler, CallHead } from '../../dispatch/answer-handler.js'
+import type { Dispatcher } from '../../dispatch/dispatcher.js'
 import type { CallHandle } from './call-handle.js'
 import { KeptAnswers } from './kept-answers.js'
 import { ownerOf } from './key-owner.js'

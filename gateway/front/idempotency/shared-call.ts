@@ -9,11 +9,11 @@
 // function gives it, whatever the first client does, and to the end even when all have left, because the
 // function has done its work and they will come again for it.
 
-import { CallError } from '../../shared/errors.js'
-import { headerValue } from '../../shared/flat-headers.js'
-import type { FlatHeaders } from '../../shared/frame.js'
-import type { AnswerHandler } from '../dispatch/answer-handler.js'
-import type { Invocation } from '../dispatch/invocation.js'
+import { CallError } from '../../../shared/errors.js'
+import { headerValue } from '../../../shared/flat-headers.js'
+import type { FlatHeaders } from '../../../shared/frame.js'
+import type { AnswerHandler } from '../../dispatch/answer-handler.js'
+import type { Invocation } from '../../dispatch/invocation.js'
 import { AnswerReader } from './answer-reader.js'
 import type { CallHandle } from './call-handle.js'
 import { KeptAnswer } from './kept-answer.js'

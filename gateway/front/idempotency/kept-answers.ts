@@ -3,7 +3,7 @@
 // cannot be taken.
 
 import { LRUCache } from 'lru-cache'
-import type { FlatHeaders } from '../../shared/frame.js'
+import type { FlatHeaders } from '../../../shared/frame.js'
 import { KeptAnswer } from './kept-answer.js'
 import type { RequestFingerprint } from './request-fingerprint.js'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { KeptAnswer } from '../../../gateway/front/kept-answer.js'
-import { KeptAnswers } from '../../../gateway/front/kept-answers.js'
+import type { KeptAnswer } from '../../../../gateway/front/idempotency/kept-answer.js'
+import { KeptAnswers } from '../../../../gateway/front/idempotency/kept-answers.js'
 import { anyRequest } from './any-request.js'
 
 const TOTAL_BYTES = 64 * 1024

@@ -1,5 +1,5 @@
-import type { CallHead } from '../../../gateway/dispatch/answer-handler.js'
-import { RequestFingerprint } from '../../../gateway/front/request-fingerprint.js'
+import type { CallHead } from '../../../../gateway/dispatch/answer-handler.js'
+import { RequestFingerprint } from '../../../../gateway/front/idempotency/request-fingerprint.js'
 
 /** The same each time. */
 export function anyRequest(): RequestFingerprint {

@@ -4,8 +4,8 @@
 //   waiting ──its body is read, and the answer there──▶ answered
 //      └── it is another request, or failed, or its client left ──▶ answered
 
-import { CallError } from '../../shared/errors.js'
-import type { AnswerHandler } from '../dispatch/answer-handler.js'
+import { CallError } from '../../../shared/errors.js'
+import type { AnswerHandler } from '../../dispatch/answer-handler.js'
 import { AnswerReader } from './answer-reader.js'
 import type { CallHandle } from './call-handle.js'
 import type { KeptAnswer } from './kept-answer.js'

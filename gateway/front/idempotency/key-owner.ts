@@ -6,9 +6,9 @@
 // and the function may judge for itself: there, who sends the same credentials is the same.
 
 import { createHash } from 'node:crypto'
-import type { WirePrincipal } from '../../shared/frame.js'
-import type { CallHead } from '../dispatch/answer-handler.js'
-import { valuesOf } from './request-head.js'
+import type { WirePrincipal } from '../../../shared/frame.js'
+import type { CallHead } from '../../dispatch/answer-handler.js'
+import { valuesOf } from '../request-head.js'
 
 const CREDENTIAL_FIELDS = ['authorization', 'cookie', 'x-api-key']
 /** About the token and not its bearer: the next token of the same bearer has other ones. */

@@ -2,8 +2,8 @@
 // passes, so that one of any size can be compared and none has to be kept.
 
 import { createHash, type Hash } from 'node:crypto'
-import type { CallHead } from '../dispatch/answer-handler.js'
-import { valuesOf } from './request-head.js'
+import type { CallHead } from '../../dispatch/answer-handler.js'
+import { valuesOf } from '../request-head.js'
 
 /**
  * Beside method and URL. Also what the answer's form depends on: a client that asks for another one can be

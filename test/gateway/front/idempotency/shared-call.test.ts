@@ -1,10 +1,10 @@
 // What no runner of ours does: an answer that is not as long as it says.
 
 import t from 'tap'
-import type { Invocation } from '../../../gateway/dispatch/invocation.js'
-import { KeptAnswers } from '../../../gateway/front/kept-answers.js'
-import { SharedCall } from '../../../gateway/front/shared-call.js'
-import { RecordedAnswer } from '../dispatch/recorded-answer.js'
+import type { Invocation } from '../../../../gateway/dispatch/invocation.js'
+import { KeptAnswers } from '../../../../gateway/front/idempotency/kept-answers.js'
+import { SharedCall } from '../../../../gateway/front/idempotency/shared-call.js'
+import { RecordedAnswer } from '../../dispatch/recorded-answer.js'
 import { anyRequest } from './any-request.js'
 
 const invocation = { consumed: () => {}, cancel: () => {}, isOver: false } as unknown as Invocation
