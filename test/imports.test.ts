@@ -47,7 +47,11 @@ const DOORS: Record<string, readonly string[]> = {
 }
 
 /** Who may ask for the time of the day, which can be set: `exp` of a token and the log are matters of it. */
-const DAY_CLOCKS = ['gateway/auth.ts', 'gateway/front/token-expiry.ts', 'gateway/front/call-log.ts']
+const DAY_CLOCKS = [
+  'gateway/auth/authenticator.ts',
+  'gateway/front/token-expiry.ts',
+  'gateway/front/call-log.ts',
+]
 
 t.test('ages and limits are not measured with the clock of the day', async (t) => {
   for (const file of await sources()) {

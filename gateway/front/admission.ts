@@ -4,7 +4,7 @@
 
 import type { Logger } from 'pino'
 import { CallError } from '../../shared/errors.js'
-import { type Authenticator, AuthFailure, type Principal } from '../auth.js'
+import { type Authenticator, AuthFailure, type Principal } from '../auth/authenticator.js'
 import type { Functions, RouteTarget } from '../functions.js'
 import { challengeOf } from './challenge.js'
 import type { RequestHead } from './request-head.js'

@@ -1,7 +1,7 @@
 // What the dispatcher is told of a call: from its route, its request's head and its principal.
 
 import type { FlatHeaders, WirePrincipal } from '../../shared/frame.js'
-import type { Principal } from '../auth.js'
+import type { Principal } from '../auth/authenticator.js'
 import type { CallHead } from '../dispatch/answer-handler.js'
 import { hashOf } from '../dispatch/pick-runner.js'
 import type { RouteTarget } from '../functions.js'

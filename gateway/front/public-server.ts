@@ -3,7 +3,7 @@
 
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
 import { CallError } from '../../shared/errors.js'
-import type { Authenticator } from '../auth.js'
+import type { Authenticator } from '../auth/authenticator.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
 import { Admission } from './admission.js'

@@ -10,7 +10,7 @@ import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.j
 import type { Logger } from 'pino'
 import { CallError, errorMeaning } from '../../shared/errors.js'
 import type { FlatHeaders } from '../../shared/frame.js'
-import type { Principal } from '../auth.js'
+import type { Principal } from '../auth/authenticator.js'
 import type { AnswerHandler, SocketHandler } from '../dispatch/answer-handler.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Invocation } from '../dispatch/invocation.js'

@@ -8,7 +8,7 @@ import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exportJWK } from 'jose'
 import t from 'tap'
-import type { AuthConfig } from '../../../gateway/auth.js'
+import type { AuthConfig } from '../../../gateway/auth/authenticator.js'
 import { until } from '../../shared/test-bus.js'
 import {
   authenticator,

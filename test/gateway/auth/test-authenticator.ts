@@ -10,7 +10,11 @@ import { join } from 'node:path'
 import { exportJWK, type JWTPayload, SignJWT } from 'jose'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { type AuthConfig, AuthFailure, createAuthenticator } from '../../../gateway/auth.js'
+import {
+  type AuthConfig,
+  AuthFailure,
+  createAuthenticator,
+} from '../../../gateway/auth/authenticator.js'
 
 export const START_MS = Date.UTC(2026, 0, 1)
 export const HOUR_S = 3600

@@ -3,7 +3,7 @@
 // principal may do is not decided here. The algorithm is pinned by the configuration and by the
 // kind of key, never by the token: a public key is never tried as an HMAC secret.
 // A principal is remembered for two minutes at most and never past its token's exp, so a key that was
-// withdrawn stops working by itself. Where the keys come from is `auth/key-source.ts`.
+// withdrawn stops working by itself. Where the keys come from is `key-source.ts`.
 
 import { performance } from 'node:perf_hooks'
 import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from 'jose'
@@ -11,8 +11,8 @@ import * as errors from 'jose/errors'
 // By their own names: all of jose is 46 modules, these are twelve, and a gateway that starts loads each.
 import { jwtVerify } from 'jose/jwt/verify'
 import { LRUCache } from 'lru-cache'
-import { KeysUnavailable } from './auth/kept-keys.js'
-import { type KeySourceConfig, keySource, PUBLIC_KEY_ALGORITHMS } from './auth/key-source.js'
+import { KeysUnavailable } from './kept-keys.js'
+import { type KeySourceConfig, keySource, PUBLIC_KEY_ALGORITHMS } from './key-source.js'
 
 /** Without a source of keys every token is refused. */
 export interface AuthConfig extends KeySourceConfig {

@@ -15,7 +15,7 @@ import {
   SECRET,
   START_MS,
   secretBytes,
-} from './auth/test-authenticator.js'
+} from './test-authenticator.js'
 
 const SIGNERS: Record<string, { key: string; sign: KeyObject | Uint8Array }> = {
   HS256: { key: SECRET, sign: secretBytes(SECRET) },
