@@ -8,6 +8,7 @@
 
 import type { NatsConnection } from '@nats-io/transport-node'
 import { bufferPool } from './buffer-pool.js'
+import { ReadGarbage } from './read-garbage.js'
 
 /** What is used of the client beyond its public interface: its parser, another one for each connection. */
 interface Parser {
@@ -28,6 +29,7 @@ interface PayloadBuffer {
 
 export class NatsReader {
   readonly #borrowers = new Set<number>()
+  readonly #garbage = new ReadGarbage()
   /** Of a borrower, being gathered. */
   #lent: GatheredPayload | null = null
 
@@ -41,6 +43,7 @@ export class NatsReader {
     parser.parse = (bytes) => {
       parse.call(parser, bytes)
       this.#onParsed(parser)
+      this.#garbage.onRead(bytes.length)
     }
   }
 
