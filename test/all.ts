@@ -2,4 +2,4 @@
 
 import { runFiles } from './run-files.js'
 
-await runFiles((name) => !name.startsWith('loadtest/'))
+await runFiles((name) => !name.startsWith('loadtest/'), 6)

@@ -7,8 +7,6 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 
-/** More than there are cores on the smallest machine: half of the files wait for a clock or a process. */
-const JOBS = 6
 /** For what hangs: a file takes half a minute, and three where the machine is busy with other things. */
 const FILE_TIMEOUT_SECONDS = 240
 
@@ -22,26 +20,34 @@ interface TestFile {
   readonly text: string
 }
 
-/** @param isWanted by its path, from the folder of the tests */
-export async function runFiles(isWanted: (name: string) => boolean): Promise<void> {
+/**
+ * @param isWanted by its path, from the folder of the tests
+ * @param jobs how many files at a time; more than there are cores, where files wait for a clock or a process
+ */
+export async function runFiles(isWanted: (name: string) => boolean, jobs: number): Promise<void> {
   const names = (await readdir(import.meta.dirname, { recursive: true })).filter(
     (name) => name.endsWith('.test.js') && isWanted(name),
   )
   const files = await Promise.all(
     names.map(async (name) => ({ name, text: await readFile(pathOf(name), 'utf8') })),
   )
-  const alone = files.filter(({ text }) => NEEDS_A_PROCESS.test(text))
+  // The tests of load tests look at their own process, or start what they measure.
+  const alone = files.filter(
+    ({ name, text }) => name.startsWith('loadtest/') || NEEDS_A_PROCESS.test(text),
+  )
   const together = files.filter((file) => !alone.includes(file))
   // A file keeps to this itself, and we do to the timeout below: tap's own is for the whole suite.
   const env = { ...process.env, TAP_TIMEOUT: String(FILE_TIMEOUT_SECONDS) }
-  t.jobs = JOBS
+  t.jobs = jobs
   const spawn = (title: string, ...files: string[]) => {
     // The hooks come with this variable.
     const args = ['-u', 'NODE_OPTIONS', process.execPath, ...files]
     t.spawn('env', args, { buffered: true, timeout: FILE_TIMEOUT_SECONDS * 1000, env }, title)
   }
-  const title = `${together.length} files that start nothing`
-  spawn(title, pathOf('run-together.js'), ...together.map(({ name }) => pathOf(name)))
+  if (together.length > 0) {
+    const title = `${together.length} files that start nothing`
+    spawn(title, pathOf('run-together.js'), ...together.map(({ name }) => pathOf(name)))
+  }
   for (const { name } of longestFirst(alone)) spawn(name, pathOf(name))
 }
 
