@@ -112,33 +112,42 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
   }
   let recoveryMs = Number.POSITIVE_INFINITY
   let memory: readonly MemoryHeld[] = []
-  const cpuMs = await cpuMsOf(gateway.pid, async () => {
-    const end = new AbortController()
-    const running = overload.run(AbortSignal.any([end.signal, testbed.signal]))
-    try {
-      const overMs = options.duration * 1000
-      const watched = await watchMemory([gateway], () =>
+  let cpuMs = 0
+  const overMs = options.duration * 1000
+  const end = new AbortController()
+  const running = overload.run(AbortSignal.any([end.signal, testbed.signal]))
+  try {
+    const watched = await watchMemory([gateway], async () => {
+      cpuMs = await cpuMsOf(gateway.pid, () =>
         withProgress(overMs, 'overload', () =>
           delay(overMs, undefined, { signal: testbed.signal }),
         ),
       )
-      memory = watched.memory
-    } finally {
-      end.abort()
-      recoveryMs = await recovery(client, normalMs)
-      await running
-    }
-  })
+    })
+    memory = watched.memory
+  } finally {
+    end.abort()
+    recoveryMs = await recovery(client, normalMs)
+    await running
+  }
+
+  // As many answers, and fewer refusals: what the gateway needs less was for those.
+  const half = loadOf('half', options.factor / 2)
+  const halfMs = overMs / 3
+  const halfCpuMs = await cpuMsOf(gateway.pid, () => runFor(half, halfMs, testbed.signal))
   client.close()
+  const isRight = (outcome: string) => outcome === RIGHT || outcome === REFUSED
   const errors = {
     ...faultsOf(calm),
-    ...faultsOf(overload, (outcome) => outcome === RIGHT || outcome === REFUSED),
+    ...faultsOf(half, isRight),
+    ...faultsOf(overload, isRight),
   }
   const cpuUsOfAnswer = (calmCpuMs * 1000) / calm.outcomes.of(RIGHT)
   const answers = overload.outcomes.of(RIGHT)
   const refusals = overload.outcomes.of(REFUSED)
-  // Below 0 where answers cost less than when all was calm: that tells nothing of refusals.
-  const cpuUsOfRefusal = (cpuMs * 1000 - answers * cpuUsOfAnswer) / refusals
+  const halfRefusals = half.outcomes.of(REFUSED)
+  const cpuUsOfRefusal =
+    ((cpuMs / overMs - halfCpuMs / halfMs) * 1000) / (refusals / overMs - halfRefusals / halfMs)
   const figures: Figure[] = [
     { name: 'offered', value: overload.startedPerSecond, unit: 'calls/s' },
     { name: 'answered', value: answers / options.duration, unit: 'calls/s' },
@@ -210,14 +219,15 @@ async function recovery(client: HttpClient, normalMs: number): Promise<number> {
 }
 
 function rowOf({ name, value, unit }: Figure): string[] {
+  if (!Number.isFinite(value)) return [name, 'nothing']
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0
   return [name, `${value.toFixed(digits)} ${unit}`.trim()]
 }
 
 const NOTES = [
-  'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway took beyond what ' +
-    'its answers would have taken when all is calm; that may be more than they take now, so the truth ' +
-    'lies between this and the CPU per call.',
+  'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway took less in a ' +
+    'third of the time with half as many calls, of which as many are answered, over the refusals that ' +
+    'were fewer.',
   'Answers are timed from when they were due, refusals from when their call was sent: a client that is ' +
     'late has too little CPU time for its load. Errors: anything but answers and refusals that say when ' +
     'to come back.',
