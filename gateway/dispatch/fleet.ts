@@ -140,12 +140,13 @@ export class Fleet {
     this.#deaf.set(runner.id, (this.#deaf.get(runner.id) ?? 0) + 1)
     const { announcement, isLoading, lastHeardMs } = runner
     this.forget(runner)
-    // It has neither failed nor been stopped: it has crashed, or was killed. If one after it works since,
+    if (!isLoading) return
+    // It has neither failed nor been stopped: it has crashed, or was killed. If the next one works by now,
     // that is no news any more.
-    const worksSince = this.runnersOf(runner.functionName).some(
-      ({ readyMs, sinceMs }) => Number.isFinite(readyMs) && sinceMs > lastHeardMs,
+    const nextWorks = this.runnersOf(runner.functionName).some(
+      (other) => other.announcement.state === 'ready' && other.sinceMs > lastHeardMs,
     )
-    if (isLoading && !worksSince) this.#onLoadFailed(announcement, DIED_LOADING)
+    if (!nextWorks) this.#onLoadFailed(announcement, DIED_LOADING)
   }
 
   forget(runner: RunnerLink): void {

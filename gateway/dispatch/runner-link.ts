@@ -50,8 +50,6 @@ export class RunnerLink implements RunnerLoad {
   /** Since when it is known, or has been loading. */
   readonly #sinceMs: number
   #hasLoadTimedOut = false
-  /** Since when it takes calls; never is after everything. */
-  #readyMs = Number.POSITIVE_INFINITY
 
   constructor(
     owner: RunnerLinkOwner,
@@ -117,10 +115,6 @@ export class RunnerLink implements RunnerLoad {
     return this.#sinceMs
   }
 
-  get readyMs(): number {
-    return this.#readyMs
-  }
-
   /** Whether it should have said by now that it has loaded, or has not. */
   isLoadOverdue(nowMs: number, graceMs: number): boolean {
     const { loadTimeoutMs } = this.#announcement
@@ -140,7 +134,6 @@ export class RunnerLink implements RunnerLoad {
     this.#announcement = announcement
     this.#lastHeardMs = nowMs
     this.#isStale = false
-    if (announcement.state === 'ready') this.#readyMs = Math.min(this.#readyMs, nowMs)
     let busy = 0
     for (const count of Object.values(announcement.busyBy)) busy += count
     const ours = announcement.busyBy[this.#callerId] ?? 0

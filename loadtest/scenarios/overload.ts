@@ -225,9 +225,8 @@ function rowOf({ name, value, unit }: Figure): string[] {
 }
 
 const NOTES = [
-  'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway took less in a ' +
-    'third of the time with half as many calls, of which as many are answered, over the refusals that ' +
-    'were fewer.',
+  'Normal is up to twice the p50 of the calm before. CPU per refusal: what the gateway takes less ' +
+    'when half as many calls come, of which as many are answered, over the refusals that are fewer.',
   'Answers are timed from when they were due, refusals from when their call was sent: a client that is ' +
     'late has too little CPU time for its load. Errors: anything but answers and refusals that say when ' +
     'to come back.',

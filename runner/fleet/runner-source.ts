@@ -14,8 +14,7 @@ export interface RunnerSourceOptions {
 
 export class RunnerSource {
   readonly options: RunnerSourceOptions
-  #standby: ChildProcess | null = null
-  #standbyLanguage: Language = 'typescript'
+  #standby: { readonly child: ChildProcess; readonly language: Language } | null = null
   readonly #onStandbyEnded = () => {
     this.#standby = null
   }
@@ -43,23 +42,22 @@ export class RunnerSource {
   prepare(file: string): void {
     if (this.#standby !== null) return
     const language = languageOf(file)
-    const program = 'standby.js'
-    this.#standby = spawnRunner({ ...this.options, program, arguments: [language] })
-    this.#standbyLanguage = language
-    this.#standby.on('exit', this.#onStandbyEnded).on('error', this.#onStandbyEnded)
+    const child = spawnRunner({ ...this.options, program: 'standby.js', arguments: [language] })
+    child.on('exit', this.#onStandbyEnded).on('error', this.#onStandbyEnded)
+    this.#standby = { child, language }
   }
 
   /** One that has the compiler would import for JavaScript what its next start could not. */
   #takeStandby(language: Language): ChildProcess | null {
     if (this.#standby === null) return null
-    if (this.#standbyLanguage === 'typescript' && language === 'javascript') return null
-    const standby = this.#standby
+    const { child, language: prepared } = this.#standby
+    if (prepared === 'typescript' && language === 'javascript') return null
     this.#standby = null
-    return standby.connected ? standby : null
+    return child.connected ? child : null
   }
 
   /** Ends the process that stands by. */
   close(): void {
-    this.#standby?.kill('SIGKILL')
+    this.#standby?.child.kill('SIGKILL')
   }
 }
