@@ -15,6 +15,8 @@ const MAX_HEAD_BYTES = 64 * 1024
 /** Pieces up to here are worth a copy to be sent together; and so many bytes of them at most. */
 const SMALL_BYTES = 1024
 const MAX_GATHERED_BYTES = 16 * 1024
+/** Of one UTF-16 unit, in UTF-8. */
+const MAX_UNIT_BYTES = 3
 
 export class Reply implements Gatherer {
   readonly #outbox: Outbox
@@ -24,9 +26,11 @@ export class Reply implements Gatherer {
   /** Of a declared content-length, what is still to come. */
   #owedBytes: number | null = null
   #failure: Error | null = null
-  /** Small pieces of this turn of the event loop. */
+  // Small pieces of this turn of the event loop, or text: never both, so that they keep their order.
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
+  /** The credit covers it, but has not been taken: how many bytes it is, nobody has counted. */
+  #gatheredText = ''
   /** Wakes the one writer that waits for credit. */
   #wake: (() => void) | null = null
 
@@ -89,6 +93,21 @@ export class Reply implements Gatherer {
     return sent === bytes.length ? null : this.#sendRest(bytes, sent, isGiven)
   }
 
+  /** Sends text of the body, likewise. What one turn gives is encoded in one go, where the credit allows. */
+  writeText(text: string): Promise<void> | null {
+    if (this.#failure !== null) throw this.#failure
+    const roomBytes = Math.min(MAX_GATHERED_BYTES, this.#outbox.maxChunkBytes)
+    if ((this.#gatheredText.length + text.length) * MAX_UNIT_BYTES > roomBytes) this.#sendText()
+    const bytesAtMost = (this.#gatheredText.length + text.length) * MAX_UNIT_BYTES
+    if (bytesAtMost > Math.min(roomBytes, this.#allowance.bytes) || this.#owedBytes !== null) {
+      return this.write(Buffer.from(text), true)
+    }
+    if (this.#gatheredBytes > 0) this.sendGathered()
+    if (this.#gatheredText === '') this.#outbox.askBeforeFlush(this)
+    this.#gatheredText += text
+    return null
+  }
+
   async #sendRest(bytes: Uint8Array, start: number, isGiven: boolean): Promise<void> {
     let at = start
     while (at < bytes.length) {
@@ -102,6 +121,7 @@ export class Reply implements Gatherer {
   /** Sends from `start` what the credit covers; returns the position after it. */
   #sendAllowed(bytes: Uint8Array, start: number, isGiven: boolean): number {
     if (this.#failure !== null) throw this.#failure
+    this.#sendText()
     const chunkBytes = this.#outbox.maxChunkBytes
     let at = start
     while (at < bytes.length) {
@@ -116,6 +136,7 @@ export class Reply implements Gatherer {
 
   /** Comes before the invocation's last frame. */
   sendGathered(): void {
+    this.#sendText()
     if (this.#gatheredBytes === 0) return
     this.#outbox.sendPieces(this.#id, this.#gathered, this.#gatheredBytes)
     this.#gathered = []
@@ -129,6 +150,14 @@ export class Reply implements Gatherer {
     }
     this.sendGathered()
     this.#outbox.send([FRAME.end, this.#id])
+  }
+
+  #sendText(): void {
+    if (this.#gatheredText === '') return
+    const bytes = Buffer.from(this.#gatheredText)
+    this.#gatheredText = ''
+    this.#allowance.take(bytes.length)
+    this.#outbox.sendBody(this.#id, bytes)
   }
 
   /** A small piece waits for the others of this turn: many streams at once would else be a frame a token. */

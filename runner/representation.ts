@@ -144,7 +144,7 @@ export interface Representation {
   encode(value: unknown): Uint8Array
   /** A stream: bytes before the first value, for each value, and after the last. */
   readonly prefix: Uint8Array
-  item(value: unknown, index: number): Uint8Array
+  item(value: unknown, index: number): Uint8Array | string
   readonly suffix: Uint8Array
 }
 
@@ -155,7 +155,7 @@ const json: Representation = {
   streamContentType: JSON_TYPE,
   encode: (value) => Buffer.from(stringify(value)),
   prefix: Buffer.from('['),
-  item: (value, index) => Buffer.from(index === 0 ? stringify(value) : `,${stringify(value)}`),
+  item: (value, index) => (index === 0 ? stringify(value) : `,${stringify(value)}`),
   suffix: Buffer.from(']'),
 }
 
@@ -164,7 +164,7 @@ const ndjson: Representation = {
   streamContentType: NDJSON_TYPE,
   encode: (value) => Buffer.from(`${stringify(value)}\n`),
   prefix: NOTHING,
-  item: (value) => Buffer.from(`${stringify(value)}\n`),
+  item: (value) => `${stringify(value)}\n`,
   suffix: NOTHING,
 }
 
@@ -173,7 +173,7 @@ const sse: Representation = {
   streamContentType: SSE_TYPE,
   encode: (value) => Buffer.from(`data: ${stringify(value)}\n\n`),
   prefix: NOTHING,
-  item: (value) => Buffer.from(`data: ${stringify(value)}\n\n`),
+  item: (value) => `data: ${stringify(value)}\n\n`,
   suffix: NOTHING,
 }
 

@@ -88,7 +88,8 @@ async function sendStream(
     if (representation.prefix.length > 0) await reply.write(representation.prefix)
     for (let index = 0; !next.done; index++) {
       if (context.abortReason !== null) throw context.abortReason
-      const rest = reply.write(representation.item(next.value, index), true)
+      const item = representation.item(next.value, index)
+      const rest = typeof item === 'string' ? reply.writeText(item) : reply.write(item, true)
       if (rest !== null) await rest
       if (index % PIECES_A_TURN === PIECES_A_TURN - 1) await nextTurn()
       next = await iterator.next()

@@ -7,6 +7,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, open, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { findNatsServer } from './find-nats-server.js'
 import { installNatsServer } from './install-nats-server.js'
@@ -19,6 +20,18 @@ const READY_TIMEOUT_MS = 30_000
 // nats-server flushes its streams on SIGTERM; one that has not ended after this hangs.
 const STOP_GRACE_MS = 5_000
 const RANDOM_PORT = -1
+
+/**
+ * What Go is told, unless the user tells it otherwise. By default its collector runs whenever the heap has
+ * doubled, and of a server that holds a few MiB while bodies pass that is all the time; and it looks for
+ * work on every core, which on this machine gateways and runners need. Measured with two cores: a GiB
+ * published and received costs nats-server 3.7 s of CPU without these, 1.8 with them (2.15: 2.2 and 1.5),
+ * a small call at 64 connections 15 and 10 us; 15 MiB more are held.
+ */
+const GO_SETTINGS: NodeJS.ProcessEnv = {
+  GOGC: '400',
+  GOMAXPROCS: String(Math.max(1, Math.floor(availableParallelism() / 2))),
+}
 
 export interface NatsServerOptions {
   readonly stateDir: string
@@ -93,7 +106,10 @@ async function launch(options: Launch): Promise<NatsServer> {
   const logPath = join(natsDir, 'nats-server.log')
   const log = await open(logPath, 'a')
   const logStartBytes = (await log.stat()).size
-  const { child, pid, begin } = spawnMortal([binaryPath, '-c', configPath], log.fd)
+  const { child, pid, begin } = spawnMortal([binaryPath, '-c', configPath], log.fd, {
+    ...GO_SETTINGS,
+    ...process.env,
+  })
   await log.close()
 
   const exited = once(child, 'exit').then(([code, signal]): ServerExit => ({ code, signal }))

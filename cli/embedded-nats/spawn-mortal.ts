@@ -29,9 +29,14 @@ read -r begin <&3 || exit 1
 exec "$@" 3<&-
 `
 
-export function spawnMortal(command: readonly string[], outputFd: number): MortalChild {
+export function spawnMortal(
+  command: readonly string[],
+  outputFd: number,
+  env: NodeJS.ProcessEnv = process.env,
+): MortalChild {
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'callgate-watchdog', ...command], {
     detached: true,
+    env,
     stdio: ['ignore', outputFd, outputFd, 'pipe'],
   })
   child.on('error', () => {})

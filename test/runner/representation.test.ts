@@ -55,12 +55,13 @@ t.test('each form writes values and streams of them', async (t) => {
   const values = [{ a: 1 }, 'ä', null, undefined, 2n ** 60n]
   const streamed = (accept: string) => {
     const form = representStream(accept)
-    return Buffer.concat([form.prefix, ...values.map((v, i) => form.item(v, i)), form.suffix])
+    const items = values.map((value, index) => form.item(value, index))
+    return text(form.prefix) + items.join('') + text(form.suffix)
   }
   const json = ['{"a":1}', '"ä"', 'null', 'null', '"1152921504606846976"']
-  t.equal(text(streamed('application/json')), `[${json.join(',')}]`)
-  t.equal(text(streamed('application/x-ndjson')), json.map((each) => `${each}\n`).join(''))
-  t.equal(text(streamed('text/event-stream')), json.map((each) => `data: ${each}\n\n`).join(''))
+  t.equal(streamed('application/json'), `[${json.join(',')}]`)
+  t.equal(streamed('application/x-ndjson'), json.map((each) => `${each}\n`).join(''))
+  t.equal(streamed('text/event-stream'), json.map((each) => `data: ${each}\n\n`).join(''))
   t.same(unpack(representValue('application/msgpack').encode({ a: [1] })), { a: [1] })
   t.equal(text(representStream('application/json').prefix), '[', 'an empty stream is [ and ]')
 })
@@ -124,8 +125,8 @@ for (const [name, [value, expected]] of Object.entries(WITHIN)) {
     const json = JSON.stringify(expected)
     t.equal(text(representValue('application/json').encode(value)), json)
     t.equal(text(representValue('application/x-ndjson').encode(value)), `${json}\n`)
-    t.equal(text(representStream('text/event-stream').item(value, 0)), `data: ${json}\n\n`)
-    t.equal(text(representStream('application/json').item(value, 1)), `,${json}`)
+    t.equal(representStream('text/event-stream').item(value, 0), `data: ${json}\n\n`)
+    t.equal(representStream('application/json').item(value, 1), `,${json}`)
   })
 }
 
