@@ -3,9 +3,9 @@
 import { headerValue } from '../shared/flat-headers.js'
 import type { RunnerCallContext } from './call-context.js'
 import type { FetchDeclaration } from './define-function.js'
-import { nextTurn, PIECES_A_TURN } from './next-turn.js'
 import type { Reply } from './reply.js'
 import type { RequestBody } from './request-body.js'
+import { TurnTaker } from './turn-taker.js'
 
 const NO_BODY = new Uint8Array(0)
 /** About the connection, not the answer: the gateway's own business. */
@@ -59,6 +59,7 @@ export async function sendResponse(
   // A client that has left ends the stream at its source; its `cancel` runs before the slot is free.
   const onAbort = () => void reader.cancel(context.abortReason).catch(() => {})
   context.signal.addEventListener('abort', onAbort, { once: true })
+  const turns = new TurnTaker()
   try {
     const begin = await readAtOnce(reader)
     // All of it at once is a whole answer: one frame instead of three.
@@ -67,10 +68,10 @@ export async function sendResponse(
     }
     reply.head(response.status, headers)
     if (begin.bytes.length > 0) await reply.write(begin.bytes)
-    let pieces = 0
     for (let next = await begin.rest; !next.done; next = await reader.read()) {
       await reply.write(asBytes(next.value))
-      if (++pieces % PIECES_A_TURN === 0) await nextTurn()
+      const turn = turns.afterPiece()
+      if (turn !== null) await turn
     }
     if (context.abortReason !== null) throw context.abortReason
     reply.end()
@@ -78,6 +79,7 @@ export async function sendResponse(
     await reader.cancel(error).catch(() => {})
     throw error
   } finally {
+    turns.end()
     context.signal.removeEventListener('abort', onAbort)
   }
 }

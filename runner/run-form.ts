@@ -5,7 +5,6 @@ import type { RunnerCallContext } from './call-context.js'
 import type { RunDeclaration } from './define-function.js'
 import { sendResponse } from './fetch-form.js'
 import { toInputIssues } from './input-issues.js'
-import { nextTurn, PIECES_A_TURN } from './next-turn.js'
 import type { Reply } from './reply.js'
 import {
   decodeBody,
@@ -16,6 +15,7 @@ import {
 } from './representation.js'
 import type { RequestBody } from './request-body.js'
 import { RunnerError } from './runner-error.js'
+import { TurnTaker } from './turn-taker.js'
 
 const METHODS_WITHOUT_BODY = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 const NO_BODY = new Uint8Array(0)
@@ -79,6 +79,7 @@ async function sendStream(
 ): Promise<void> {
   const iterator =
     Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]()
+  const turns = new TurnTaker()
   try {
     // The first value is awaited before the head is sent, so that a generator that throws at once still
     // gets the status of its error.
@@ -91,13 +92,15 @@ async function sendStream(
       const item = representation.item(next.value, index)
       const rest = typeof item === 'string' ? reply.writeText(item) : reply.write(item, true)
       if (rest !== null) await rest
-      if (index % PIECES_A_TURN === PIECES_A_TURN - 1) await nextTurn()
+      const turn = turns.afterPiece()
+      if (turn !== null) await turn
       next = await iterator.next()
     }
     if (context.abortReason !== null) throw context.abortReason
     if (representation.suffix.length > 0) await reply.write(representation.suffix)
     reply.end()
   } finally {
+    turns.end()
     // The generator's own `finally` runs before the slot is free.
     await iterator.return?.()
   }

@@ -272,6 +272,52 @@ t.test('many calls one after another share a connection', async (t) => {
   t.pass()
 })
 
+const SLOWLY_MADE: Record<string, (values: Iterator<number>) => unknown> = {
+  values: (values) => values,
+  response: (values) =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          const { done, value } = values.next()
+          if (done) controller.close()
+          else controller.enqueue(Buffer.from(String(value)))
+        },
+      }),
+    ),
+}
+for (const [name, answerOf] of Object.entries(SLOWLY_MADE)) {
+  t.test(`${name} that nothing is awaited for leave as they are made`, async (t) => {
+    // They came 32 together, after three seconds.
+    let made = 0
+    let hasCome = false
+    function* values() {
+      while (made < 31 && !hasCome) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100)
+        yield made++
+      }
+    }
+    const route = `GET /slow/${name}` as const
+    await system.serve(
+      defineFunction({
+        name: `slow-${name}`,
+        route,
+        auth: 'public',
+        run: () => answerOf(values()),
+      }),
+    )
+    const client = await system.connect()
+    await client.write(`GET /slow/${name} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    t.equal((await client.head())?.status, 200)
+    t.match((await client.chunk())?.toString(), /^(data: )?0/)
+    t.ok(made < 31, `${made} were made before the first came`)
+    hasCome = true
+    let chunk: Buffer | null | undefined
+    do chunk = await client.chunk()
+    while (chunk)
+    t.equal(chunk, null, 'whole')
+  })
+}
+
 t.test('a function that breaks its own content-length breaks its answer', async (t) => {
   for (const [how] of lengths) {
     const client = await system.connect()

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setInterval } from 'node:timers/promises'
@@ -27,6 +27,21 @@ t.test('a started server passes messages and offers JetStream', async (t) => {
 
   const account = await (await jetstreamManager(nc)).getAccountInfo()
   t.equal(account.streams, 0)
+})
+
+const procFault = process.platform === 'linux' ? false : 'the environment of a process is in /proc'
+
+t.test('Go is told how to run it, where the user does not', { skip: procFault }, async (t) => {
+  const settings = async () => {
+    const { pid } = await startTestNats(t)
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8')
+    return environment.split('\0').filter((line) => /^GO(GC|MAXPROCS)=/.test(line))
+  }
+  const half = String(Math.max(1, Math.floor(availableParallelism() / 2)))
+  const { GOGC = '400', GOMAXPROCS = half } = process.env
+  t.same((await settings()).toSorted(), [`GOGC=${GOGC}`, `GOMAXPROCS=${GOMAXPROCS}`])
+  setEnv(t, 'GOGC', '150')
+  t.ok((await settings()).includes('GOGC=150'))
 })
 
 t.test('what a stream holds is there after a restart on the same port', async (t) => {
