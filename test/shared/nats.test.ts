@@ -218,6 +218,24 @@ t.test(
   },
 )
 
+t.test('a server that talks nonsense is left, and connected to again', async (t) => {
+  // The process stayed deaf, with a line on stdout: the client library's loop had ended.
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const [far, near] = [await openTestBus(t, proxy.url), await openTestBus(t, url)]
+  let heard = 0
+  far.subscribe('a', () => heard++)
+  await far.flush()
+  const events: boolean[] = []
+  far.onConnection((isConnected) => events.push(isConnected))
+  proxy.garble()
+  await until(() => events.length === 2)
+  t.same(events, [false, true])
+  await far.flush()
+  near.publish('a', Buffer.from('x'))
+  await until(() => heard === 1)
+})
+
 t.test('subscriptions are there again after a loss', async (t) => {
   const { url } = await startTestNats(t)
   const proxy = await startCuttableProxy(t, url)

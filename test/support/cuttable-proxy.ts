@@ -1,4 +1,4 @@
-// A TCP proxy whose connections can be cut, and kept from coming back: one peer's way to NATS.
+// A TCP proxy whose connections can be cut, kept from coming back and garbled: one peer's way to NATS.
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -6,6 +6,8 @@ import type { Test } from 'tap'
 
 export interface CuttableProxy {
   readonly url: string
+  /** Says something to every client that no server would. */
+  garble(): void
   /** Cuts every connection, and refuses new ones until `mend`. */
   cut(): void
   /** Cuts every connection; new ones are taken, and nothing that they say is answered, until `mend`. */
@@ -18,6 +20,7 @@ export interface CuttableProxy {
 export async function startCuttableProxy(t: Test, targetUrl: string): Promise<CuttableProxy> {
   const port = Number(new URL(targetUrl).port)
   const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
   let isCut = false
   let isSilent = false
   const server = createServer((near) => {
@@ -29,6 +32,8 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
       return
     }
     const far = connect({ host: '127.0.0.1', port })
+    clients.add(near)
+    near.on('close', () => clients.delete(near))
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -58,6 +63,9 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
   })
   return {
     url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    garble: () => {
+      for (const client of clients) client.write('rubbish\r\n')
+    },
     cut,
     fallSilent: () => {
       isSilent = true
