@@ -11,6 +11,8 @@ export interface OpenCall {
 
 /** A kept-alive connection on which nothing has come for so long is idle: its client will open another. */
 const IDLE_MS = 1_000
+/** Who took an answer slowly still reads what the kernels hold of it, which may be megabytes. */
+const READING_MS = 10_000
 
 export class Clients {
   /** Not answered, or the answer has not left: what a slow client has still to read counts. */
@@ -19,7 +21,7 @@ export class Clients {
   /** Of HTTP: one that has become a WebSocket is none of them. */
   #connections = 0
   #areLeaving = false
-  #quietSinceMs = 0
+  #quietUntilMs = 0
 
   /** So many connections more. */
   onConnections(difference: number): void {
@@ -36,14 +38,19 @@ export class Clients {
     return this.#areLeaving
   }
 
-  /** A call has ended, or the last connection has come. */
-  onQuiet(): void {
-    if (this.#areLeaving) this.#quietSinceMs = performance.now()
+  /**
+   * A call has ended, or the last connection has come.
+   * @param isSlow its client may not have read the answer yet, and not begun to be silent
+   */
+  onQuiet(isSlow = false): void {
+    if (!this.#areLeaving && !isSlow) return
+    const untilMs = performance.now() + (isSlow ? READING_MS : IDLE_MS)
+    this.#quietUntilMs = Math.max(this.#quietUntilMs, untilMs)
   }
 
   /** Nobody waits for an answer, or is about to. */
   get areGone(): boolean {
     if (this.calls.size > 0 || this.sockets.size > 0) return false
-    return this.#connections === 0 || performance.now() - this.#quietSinceMs > IDLE_MS
+    return this.#connections === 0 || performance.now() > this.#quietUntilMs
   }
 }

@@ -49,6 +49,7 @@ export class ResponseWriter {
   /** Bytes given to `write` that the client's socket has not taken yet. */
   #unsentBytes = 0
   #sentBytes = 0
+  #wasHeldUp = false
   /** Of a body of known length. */
   #totalBytes: number | null = null
   #waiting: Uint8Array[] = []
@@ -75,6 +76,11 @@ export class ResponseWriter {
 
   get status(): number {
     return this.#status
+  }
+
+  /** The client has taken its answer more slowly than it was written, at least for a while. */
+  get wasHeldUp(): boolean {
+    return this.#wasHeldUp
   }
 
   /** Bytes of the body that were written. */
@@ -259,6 +265,7 @@ export class ResponseWriter {
       if (this.#waiting.length === 0) this.#reportSent()
       return true
     }
+    this.#wasHeldUp = true
     const taken = res.getWriteOffset() - before
     this.#waiting.unshift(copyBytes(bytes.subarray(taken)))
     return false
@@ -301,6 +308,7 @@ export class ResponseWriter {
 
   #reportSent(): void {
     const unsentBytes = this.#chunks?.unsentBytes ?? 0
+    if (unsentBytes > 0) this.#wasHeldUp = true
     const bytes = this.#unsentBytes - unsentBytes
     this.#unsentBytes = unsentBytes
     if (bytes > 0) this.#listener.onSent(bytes)

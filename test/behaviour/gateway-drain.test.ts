@@ -215,6 +215,31 @@ t.test('an answer that a slow client has not read yet is waited for', async (t) 
   await reader.read(Number.POSITIVE_INFINITY)
   t.ok(reader.bytes > BULK_BYTES)
   t.equal(reader.tail, '0\r\n\r\n')
+  socket.destroy()
+  await closed
+})
+
+t.test('who has read its answer slowly may still send another request', async (t) => {
+  // The second in which a connection may be silent was counted from the last byte that was handed over: by
+  // the time its client had read that, the connection was closed.
+  const other = await startOther(t)
+  const socket = connect(other.port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.write('GET /bulk HTTP/1.1\r\nHost: x\r\n\r\n')
+  const reader = new StepReader(socket)
+  await reader.read(MIB / 4)
+  const closed = other.gateway.close()
+  while (!other.logLines.some((line) => line.includes('"path":"/bulk"'))) {
+    await reader.read(MIB / 4)
+    await delay(5)
+  }
+  t.ok(reader.bytes < BULK_BYTES, 'the kernel holds the rest')
+  await delay(UNHURRIED_MS)
+  await reader.read(Number.POSITIVE_INFINITY)
+  t.equal(reader.tail, '0\r\n\r\n')
+  socket.write('GET /missing HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(socket, 'readable')
+  t.match(String(socket.read()), /^HTTP\/1.1 404 (.*\r\n)*connection: close/i)
   await closed
 })
 

@@ -219,7 +219,8 @@ t.test(
 )
 
 t.test('a server that talks nonsense is left, and connected to again', async (t) => {
-  // The process stayed deaf, with a line on stdout: the client library's loop had ended.
+  // The client library's loop had ended, with a line on stdout: the process was deaf until two of its
+  // pings had gone unanswered.
   const { url } = await startTestNats(t)
   const proxy = await startCuttableProxy(t, url)
   const [far, near] = [await openTestBus(t, proxy.url), await openTestBus(t, url)]
