@@ -277,6 +277,17 @@ t.test('a deadline that passes in the middle of a stream breaks it off', async (
   t.match((await system.state('brief')).counters, { timedOut: 1 })
 })
 
+/** Calls what never comes back, and leaves when it has begun: one that has not is simply not run. */
+async function leaveDeafSleeper(): Promise<void> {
+  const client = await system.connect()
+  const deaf = '{"deaf":true}'
+  const fields = `Content-Type: application/json\r\nContent-Length: ${deaf.length}`
+  await client.write(post('/sleeper', `${fields}\r\n\r\n${deaf}`))
+  await client.head()
+  await client.chunk()
+  client.leave()
+}
+
 const SHORT_GRACE = { CALLGATE_CANCEL_GRACE_MS: '200' }
 
 t.test('a function that will not stop costs one slot, for all to see', async (t) => {
@@ -287,16 +298,7 @@ t.test('a function that will not stop costs one slot, for all to see', async (t)
     TEST_MAX_INPUTS: '2',
   })
   t.teardown(() => runner.process.stop())
-  const client = await system.connect()
-  const deaf = '{"deaf":true}'
-  await client.write(
-    post(
-      '/sleeper',
-      `Content-Type: application/json\r\nContent-Length: ${deaf.length}\r\n\r\n${deaf}`,
-    ),
-  )
-  await system.until('sleeper', ({ counters }) => counters.inFlight === 1)
-  client.leave()
+  await leaveDeafSleeper()
   await system.until('sleeper', ({ slots }) => slots === 1)
   const response = await system.post('/sleeper', {})
   t.equal(response.status, 200)
@@ -310,16 +312,7 @@ t.test('a runner whose every slot is poisoned is replaced', async (t) => {
   })
   t.teardown(() => runner.process.stop())
   const [firstId] = runner.runnerIds
-  const client = await system.connect()
-  const deaf = '{"deaf":true}'
-  await client.write(
-    post(
-      '/sleeper',
-      `Content-Type: application/json\r\nContent-Length: ${deaf.length}\r\n\r\n${deaf}`,
-    ),
-  )
-  await system.until('sleeper', ({ counters }) => counters.inFlight === 1)
-  client.leave()
+  await leaveDeafSleeper()
   const state = await system.until('sleeper', ({ runners }) =>
     runners.some(({ id, state }) => state === 'ready' && id !== firstId),
   )
@@ -337,16 +330,7 @@ t.test('and it does not wait for what will never settle', async (t) => {
   })
   t.teardown(() => runner.process.stop())
   const [firstId] = runner.runnerIds
-  const client = await system.connect()
-  const deaf = '{"deaf":true}'
-  await client.write(
-    post(
-      '/sleeper',
-      `Content-Type: application/json\r\nContent-Length: ${deaf.length}\r\n\r\n${deaf}`,
-    ),
-  )
-  await system.until('sleeper', ({ counters }) => counters.inFlight === 1)
-  client.leave()
+  await leaveDeafSleeper()
   await system.until('sleeper', ({ runners }) =>
     runners.some(({ id, state }) => state === 'ready' && id !== firstId),
   )
