@@ -11,7 +11,7 @@ export interface OpenCall {
 
 /** A kept-alive connection on which nothing has come for so long is idle: its client will open another. */
 const IDLE_MS = 1_000
-/** Who took an answer slowly still reads what the kernels hold of it, which may be megabytes. */
+/** What the kernels hold of an answer may be megabytes, and its client slow to read them. */
 const READING_MS = 10_000
 
 export class Clients {
@@ -40,11 +40,11 @@ export class Clients {
 
   /**
    * A call has ended, or the last connection has come.
-   * @param isSlow its client may not have read the answer yet, and not begun to be silent
+   * @param mayBeUnread its client may still read the answer, and not have begun to be silent
    */
-  onQuiet(isSlow = false): void {
-    if (!this.#areLeaving && !isSlow) return
-    const untilMs = performance.now() + (isSlow ? READING_MS : IDLE_MS)
+  onQuiet(mayBeUnread = false): void {
+    if (!this.#areLeaving && !mayBeUnread) return
+    const untilMs = performance.now() + (mayBeUnread ? READING_MS : IDLE_MS)
     this.#quietUntilMs = Math.max(this.#quietUntilMs, untilMs)
   }
 

@@ -362,7 +362,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#events?.stop()
     this.#stalls.delete(this)
     this.#clients.calls.delete(this.#place)
-    this.#clients.onQuiet(this.#writer.wasHeldUp && this.#failureCode !== 'cancelled')
+    this.#clients.onQuiet(this.#writer.mayBeUnread && this.#failureCode !== 'cancelled')
     this.#log.write({
       callId: this.#callId,
       method: this.#head.method,

@@ -22,6 +22,8 @@ const STATUS_LINES = new Map(
 )
 
 const NOTHING = new Uint8Array(0)
+/** Clients read so much at once, mostly. */
+const UNREAD_BYTES = 64 * 1024
 
 type WriterState = 'idle' | 'streaming' | 'ending' | 'done'
 
@@ -49,7 +51,6 @@ export class ResponseWriter {
   /** Bytes given to `write` that the client's socket has not taken yet. */
   #unsentBytes = 0
   #sentBytes = 0
-  #wasHeldUp = false
   /** Of a body of known length. */
   #totalBytes: number | null = null
   #waiting: Uint8Array[] = []
@@ -78,9 +79,9 @@ export class ResponseWriter {
     return this.#status
   }
 
-  /** The client has taken its answer more slowly than it was written, at least for a while. */
-  get wasHeldUp(): boolean {
-    return this.#wasHeldUp
+  /** The kernels hold much of the answer, as far as we know: its client may have yet to read it. */
+  get mayBeUnread(): boolean {
+    return this.#sentBytes > UNREAD_BYTES
   }
 
   /** Bytes of the body that were written. */
@@ -265,7 +266,6 @@ export class ResponseWriter {
       if (this.#waiting.length === 0) this.#reportSent()
       return true
     }
-    this.#wasHeldUp = true
     const taken = res.getWriteOffset() - before
     this.#waiting.unshift(copyBytes(bytes.subarray(taken)))
     return false
@@ -308,7 +308,6 @@ export class ResponseWriter {
 
   #reportSent(): void {
     const unsentBytes = this.#chunks?.unsentBytes ?? 0
-    if (unsentBytes > 0) this.#wasHeldUp = true
     const bytes = this.#unsentBytes - unsentBytes
     this.#unsentBytes = unsentBytes
     if (bytes > 0) this.#listener.onSent(bytes)

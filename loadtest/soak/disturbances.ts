@@ -14,8 +14,11 @@ interface Episode {
   untilMs: number
 }
 
-/** For what follows from it: connections that are made again, announcements, a PING a second. */
-const AFTERMATH_MS = 5_000
+/**
+ * For what follows from it: connections that are made again, announcements, a PING a second; and of a
+ * gateway that is gone a slow reader reads what the kernels hold for as much as seven seconds.
+ */
+const AFTERMATH_MS = 8_000
 
 export class Disturbances {
   readonly #episodes: Episode[] = []

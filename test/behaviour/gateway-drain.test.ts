@@ -46,8 +46,8 @@ await serve(
   defineFunction({
     ...define,
     route: 'GET /bulk',
-    fetch: () => {
-      let left = BULK_BYTES / MIB
+    fetch: (request) => {
+      let left = Number(new URL(request.url).searchParams.get('bytes') ?? BULK_BYTES) / MIB
       const pull = (controller: ReadableStreamDefaultController) => {
         if (left-- > 0) controller.enqueue(new Uint8Array(MIB))
         else controller.close()
@@ -219,29 +219,31 @@ t.test('an answer that a slow client has not read yet is waited for', async (t) 
   await closed
 })
 
-t.test('who has read its answer slowly may still send another request', async (t) => {
-  // The second in which a connection may be silent was counted from the last byte that was handed over: by
-  // the time its client had read that, the connection was closed.
-  const other = await startOther(t)
-  const socket = connect(other.port, '127.0.0.1')
-  t.teardown(() => socket.destroy())
-  socket.write('GET /bulk HTTP/1.1\r\nHost: x\r\n\r\n')
-  const reader = new StepReader(socket)
-  await reader.read(MIB / 4)
-  const closed = other.gateway.close()
-  while (!other.logLines.some((line) => line.includes('"path":"/bulk"'))) {
-    await reader.read(MIB / 4)
-    await delay(5)
-  }
-  t.ok(reader.bytes < BULK_BYTES, 'the kernel holds the rest')
-  await delay(UNHURRIED_MS)
-  await reader.read(Number.POSITIVE_INFINITY)
-  t.equal(reader.tail, '0\r\n\r\n')
-  socket.write('GET /missing HTTP/1.1\r\nHost: x\r\n\r\n')
-  await once(socket, 'readable')
-  t.match(String(socket.read()), /^HTTP\/1.1 404 (.*\r\n)*connection: close/i)
-  await closed
-})
+for (const bytes of [2 * MIB, BULK_BYTES]) {
+  t.test(`who reads ${bytes} bytes slowly may still send another request`, async (t) => {
+    // The second in which a connection may be silent was counted from the last byte that was handed over: by
+    // the time its client had read that, the connection was closed.
+    const other = await startOther(t)
+    const socket = connect(other.port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.write(`GET /bulk?bytes=${bytes} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    const reader = new StepReader(socket)
+    await reader.read(1)
+    const closed = other.gateway.close()
+    while (!other.logLines.some((line) => line.includes('"path":"/bulk'))) {
+      if (bytes === BULK_BYTES) await reader.read(MIB / 4)
+      await delay(5)
+    }
+    t.ok(reader.bytes < bytes, 'the kernel holds the rest')
+    await delay(UNHURRIED_MS)
+    await reader.read(Number.POSITIVE_INFINITY)
+    t.equal(reader.tail, '0\r\n\r\n')
+    socket.write('GET /missing HTTP/1.1\r\nHost: x\r\n\r\n')
+    await once(socket, 'readable')
+    t.match(String(socket.read()), /^HTTP\/1.1 404 (.*\r\n)*connection: close/i)
+    await closed
+  })
+}
 
 t.test('a WebSocket reads what it was sent, and then its 1012', async (t) => {
   const other = await startOther(t)
