@@ -36,7 +36,7 @@ t.afterEach(async () => {
 
 t.test('a call that it had ends with runner_lost, soon', async (t) => {
   const answered = system.post('/sleeper', { ms: 600_000 })
-  await system.until('sleeper', ({ counters }) => counters.inFlight === 1)
+  await system.untilTaken('sleeper', 1)
   const startedMs = performance.now()
   const replaced = kill()
   const response = await answered
@@ -69,7 +69,7 @@ t.test('an answer that had begun is seen as broken', async (t) => {
 t.test('calls that waited go on with the runner that takes its place', async (t) => {
   const before = (await system.state('sleeper')).counters
   const busy = [system.post('/sleeper', { ms: 600_000 }), system.post('/sleeper', { ms: 600_000 })]
-  await system.until('sleeper', ({ counters }) => counters.inFlight === 2)
+  await system.untilTaken('sleeper', 2)
   const waiting = [1, 2, 3].map(() => system.post('/sleeper', { ms: 1 }))
   await system.until('sleeper', ({ queued }) => queued === 3)
   await kill()

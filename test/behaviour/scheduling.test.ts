@@ -157,8 +157,8 @@ export default defineFunction({ name: 'release', maxInputs: 5, run: () => '${tex
 t.test('a runner is killed: calls that may run again are answered, by another', async (t) => {
   const environment = { TEST_MAX_INPUTS: '4', TEST_IDEMPOTENT: 'yes' }
   const victim = await system.serveInChild('sleeper', functionFile('sleeper'), environment)
-  const calls = [1, 2, 3, 4].map(() => system.post('/sleeper', { ms: 300 }))
-  await system.until('sleeper', ({ counters }) => counters.inFlight === 4)
+  const calls = [1, 2, 3, 4].map(() => system.post('/sleeper', { ms: 5_000 }))
+  await system.untilTaken('sleeper', 4)
   const { pid } = victim.process
   process.kill(pid!, 'SIGKILL')
   for (const call of calls) {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { connect } from '@nats-io/transport-node'
 import pino, { type Logger } from 'pino'
 import type { Test } from 'tap'
 import { type DevelopmentKey, openDevelopmentKey } from '../../cli/development-key.js'
@@ -17,6 +18,7 @@ import { RunnerProcess } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import type { Runner } from '../../runner/lifecycle.js'
 import { startRunner } from '../../runner/main.js'
+import { decodeAnnouncement } from '../../shared/announcement.js'
 import {
   type GatewayConfig,
   gatewaySettings,
@@ -26,6 +28,7 @@ import {
   readConfig,
   runnerSettings,
 } from '../../shared/config.js'
+import { subjectsIn } from '../../shared/subjects.js'
 import { startTestNats, type TestNats } from './nats.js'
 import { RawClient } from './raw-client.js'
 
@@ -177,6 +180,29 @@ export class System {
       }
       await delay(lookMs)
     }
+  }
+
+  /**
+   * Resolves when the runners of this function say that they have `count` calls of this gateway. One that the
+   * gateway counts as in flight may not have arrived yet: of a runner that is killed now, another may get it.
+   */
+  async untilTaken(name: string, count: number): Promise<void> {
+    const subjects = subjectsIn('callgate')
+    const { gateway } = await this.fleet()
+    const connection = await connect({ servers: this.nats.url })
+    const announcements = connection.subscribe(subjects.announcements)
+    connection.publish(subjects.discover)
+    const taken = new Map<string, number>()
+    for await (const { data } of announcements) {
+      const announcement = decodeAnnouncement(data)
+      if (announcement === null || typeof announcement === 'number') continue
+      if (announcement.function !== name) continue
+      taken.set(announcement.runner, announcement.busyBy[gateway] ?? 0)
+      if ([...taken.values()].reduce((sum, each) => sum + each) === count) break
+      await delay(LAST_LOOK_MS)
+      connection.publish(subjects.discover)
+    }
+    await connection.close()
   }
 
   /** Resolves when no call is left anywhere: nothing in flight, nothing queued, every slot free. */
