@@ -7,7 +7,7 @@
 // Nothing that was sent before a close is lost: the function reads what the client had said, and its own
 // CLOSE waits behind the messages that wait for credit.
 
-import { Allowance, type CreditBudget, ReceiveWindow } from '../shared/credit.js'
+import { Allowance, type CreditBudget, MAX_WINDOW_BYTES, ReceiveWindow } from '../shared/credit.js'
 import {
   FRAME,
   INITIAL_BODY_CREDIT_BYTES,
@@ -19,7 +19,7 @@ import { MessageSender } from '../shared/message-sender.js'
 import type { Outbox } from '../shared/outbox.js'
 import type { CallSocket } from './define-function.js'
 
-const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: 2 * 1024 * 1024 }
+const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: MAX_WINDOW_BYTES }
 
 interface Received {
   readonly data: string | Uint8Array

@@ -6,7 +6,7 @@ import { copyBytes } from '../shared/copy-bytes.js'
 import { Allowance } from '../shared/credit.js'
 import { headerValue } from '../shared/flat-headers.js'
 import { type FlatHeaders, FRAME } from '../shared/frame.js'
-import type { Gatherer, Outbox } from '../shared/outbox.js'
+import type { Gatherer, Outbox, RoomWaiter } from '../shared/outbox.js'
 import { RunnerError } from './runner-error.js'
 
 /** Largest response head on the wire, in bytes. */
@@ -18,7 +18,7 @@ const MAX_GATHERED_BYTES = 16 * 1024
 /** Of one UTF-16 unit, in UTF-8. */
 const MAX_UNIT_BYTES = 3
 
-export class Reply implements Gatherer {
+export class Reply implements Gatherer, RoomWaiter {
   readonly #outbox: Outbox
   readonly #id: number
   readonly #allowance: Allowance
@@ -31,7 +31,7 @@ export class Reply implements Gatherer {
   #gatheredBytes = 0
   /** The credit covers it, but has not been taken: how many bytes it is, nobody has counted. */
   #gatheredText = ''
-  /** Wakes the one writer that waits for credit. */
+  /** Wakes the one writer that waits for credit, or for room. */
   #wake: (() => void) | null = null
 
   constructor(outbox: Outbox, id: number, creditBytes: number) {
@@ -47,6 +47,10 @@ export class Reply implements Gatherer {
 
   grant(bytes: number): void {
     this.#allowance.grant(bytes)
+    this.#wakeWriter()
+  }
+
+  onRoom(): void {
     this.#wakeWriter()
   }
 
@@ -118,13 +122,17 @@ export class Reply implements Gatherer {
     }
   }
 
-  /** Sends from `start` what the credit covers; returns the position after it. */
+  /** Sends from `start` what the credit covers and the connection has room for; returns the position after it. */
   #sendAllowed(bytes: Uint8Array, start: number, isGiven: boolean): number {
     if (this.#failure !== null) throw this.#failure
     this.#sendText()
     const chunkBytes = this.#outbox.maxChunkBytes
     let at = start
     while (at < bytes.length) {
+      if (bytes.length > SMALL_BYTES && !this.#outbox.hasRoom) {
+        this.#outbox.waitForRoom(this)
+        break
+      }
       const sendBytes = this.#allowance.take(Math.min(bytes.length - at, chunkBytes))
       if (sendBytes === 0) break
       const isWhole = sendBytes === bytes.length

@@ -2,12 +2,12 @@
 // `fetch`. Credit is granted as the function reads, so a function that reads slowly slows its client.
 
 import { BodyPieces } from '../shared/body-pieces.js'
-import { type CreditBudget, ReceiveWindow } from '../shared/credit.js'
+import { type CreditBudget, MAX_WINDOW_BYTES, ReceiveWindow } from '../shared/credit.js'
 import { INITIAL_BODY_CREDIT_BYTES } from '../shared/frame.js'
 import { RunnerError } from './runner-error.js'
 
 const NOTHING = new Uint8Array(0)
-const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: 2 * 1024 * 1024 }
+const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: MAX_WINDOW_BYTES }
 
 export interface RequestBodyOptions {
   readonly budget: CreditBudget

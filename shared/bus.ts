@@ -37,6 +37,10 @@ export interface Bus {
    * kept for later: a frame that arrives after its sender has given up does harm.
    */
   readonly isConnected: boolean
+  /** So much waits for the kernel to take it that whoever can wait should. */
+  readonly isCongested: boolean
+  /** Called once: when the kernel has taken all, or the connection is lost. For a bus that is congested. */
+  onceDrained(listener: () => void): void
   publish(subject: string, payload: Uint8Array): void
   /** Publishes without a copy. */
   send(message: OutgoingMessage): void

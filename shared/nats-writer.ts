@@ -9,6 +9,8 @@ import type { OutgoingMessage } from './bus.js'
 
 /** Large messages go to the socket at once: two of them in one turn would be joined, in a fresh array. */
 const FLUSH_BYTES = 8 * 1024
+/** Credit bounds what is under way; this bounds how much of it fills our memory, and delays other frames. */
+const CONGESTED_BYTES = 2 * 1024 * 1024
 const CARRIAGE_RETURN = 0x0d
 const NEWLINE = 0x0a
 
@@ -19,7 +21,12 @@ interface Protocol {
   flushPending(): void
   readonly outbound: { size(): number }
   /** Another one after each reconnect. */
-  readonly transport: { readonly socket?: { readonly writableLength: number } }
+  readonly transport: { readonly socket?: TransportSocket }
+}
+
+interface TransportSocket {
+  readonly writableLength: number
+  once(event: 'drain', listener: () => void): unknown
 }
 
 export class NatsWriter {
@@ -32,6 +39,15 @@ export class NatsWriter {
   constructor(connection: NatsConnection) {
     this.#connection = connection
     this.#protocol = protocolOf(connection)
+  }
+
+  get isCongested(): boolean {
+    return (this.#protocol?.transport.socket?.writableLength ?? 0) >= CONGESTED_BYTES
+  }
+
+  /** Not called where the connection is lost before. */
+  onceDrained(listener: () => void): void {
+    this.#protocol?.transport.socket?.once('drain', listener)
   }
 
   publish(message: OutgoingMessage): void {

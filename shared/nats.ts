@@ -97,6 +97,7 @@ class ConnectedBus implements NatsBus {
   readonly #toldFaults = new ToldFaults()
   readonly #writer: NatsWriter
   readonly #reader = new NatsReader()
+  #drainListeners: (() => void)[] = []
   #isConnected = true
   #maxPayloadBytes: number
 
@@ -119,6 +120,15 @@ class ConnectedBus implements NatsBus {
 
   get isConnected(): boolean {
     return this.#isConnected
+  }
+
+  get isCongested(): boolean {
+    return this.#isConnected && this.#writer.isCongested
+  }
+
+  onceDrained(listener: () => void): void {
+    this.#drainListeners.push(listener)
+    if (this.#drainListeners.length === 1) this.#writer.onceDrained(() => this.#onDrained())
   }
 
   publish(subject: string, payload: Uint8Array): void {
@@ -214,10 +224,17 @@ class ConnectedBus implements NatsBus {
     if (this.#toldFaults.isNew(fault)) this.#log?.error(fault.sentence)
   }
 
+  #onDrained(): void {
+    const listeners = this.#drainListeners
+    this.#drainListeners = []
+    for (const listener of listeners) listener()
+  }
+
   #setConnected(isConnected: boolean): void {
     if (isConnected === this.#isConnected) return
     this.#isConnected = isConnected
     for (const listener of this.#listeners) listener(isConnected)
+    if (!isConnected) this.#onDrained()
   }
 }
 

@@ -27,6 +27,9 @@ export class Mailroom {
   readonly #bus: Bus
   readonly #dirty: Outbox[] = []
   #isScheduled = false
+  /** In the order in which they came. */
+  readonly #roomWaiters = new Set<RoomWaiter>()
+  #awaitsRoom = false
 
   constructor(bus: Bus) {
     this.#bus = bus
@@ -60,6 +63,27 @@ export class Mailroom {
     for (const outbox of dirty) outbox.flush()
   }
 
+  get hasRoom(): boolean {
+    return !this.#bus.isCongested
+  }
+
+  waitForRoom(waiter: RoomWaiter): void {
+    this.#roomWaiters.add(waiter)
+    if (this.#awaitsRoom) return
+    this.#awaitsRoom = true
+    this.#bus.onceDrained(() => this.#onRoom())
+  }
+
+  // Each takes what it wants, and is the last in the line if it has to wait again.
+  #onRoom(): void {
+    this.#awaitsRoom = false
+    for (const waiter of this.#roomWaiters) {
+      if (!this.hasRoom) return this.waitForRoom(waiter)
+      this.#roomWaiters.delete(waiter)
+      waiter.onRoom()
+    }
+  }
+
   schedule(outbox: Outbox): void {
     this.#dirty.push(outbox)
     if (this.#isScheduled) return
@@ -72,6 +96,11 @@ export class Mailroom {
     const release = () => bufferPool.give(buffer)
     this.#bus.send({ buffer, start: HEAD_ROOM_BYTES, end, subject, replyTo, release })
   }
+}
+
+/** Who has bytes to send for which the connection had no room. */
+export interface RoomWaiter {
+  onRoom(): void
 }
 
 /** Who sends what it has gathered in a turn as one frame. */
@@ -114,6 +143,16 @@ export class Outbox {
 
   get maxPayloadBytes(): number {
     return this.#mailroom.maxPayloadBytes
+  }
+
+  /** Whether the connection takes more: a frame is sent in any case, a piece of a large body can wait. */
+  get hasRoom(): boolean {
+    return this.#mailroom.hasRoom
+  }
+
+  /** `waiter` is called when there is room again, or no connection; once, however often it asks. */
+  waitForRoom(waiter: RoomWaiter): void {
+    this.#mailroom.waitForRoom(waiter)
   }
 
   /** Returns false for a frame that no message can hold; nothing is sent then. */

@@ -13,7 +13,12 @@
 // queue; the runner link the slot.
 
 import { performance } from 'node:perf_hooks'
-import { Allowance, type CreditBudget, ReceiveWindow } from '../../shared/credit.js'
+import {
+  Allowance,
+  type CreditBudget,
+  MAX_WINDOW_BYTES,
+  ReceiveWindow,
+} from '../../shared/credit.js'
 import { CallError, type ErrorCode } from '../../shared/errors.js'
 import {
   type ErrorFrame,
@@ -35,9 +40,7 @@ import type { RunnerLink } from './runner-link.js'
 const INITIAL_REPLY_CREDIT_BYTES = 16 * 1024
 /** What an invocation is granted even when the budget is spent, so that it goes on. */
 const LEAST_REPLY_CREDIT_BYTES = 4 * 1024
-/** Largest receive window: about three round trips of a loaded machine at 0.5 GB/s. */
-const MAX_REPLY_WINDOW_BYTES = 2 * 1024 * 1024
-const REPLY_LIMITS = { leastBytes: LEAST_REPLY_CREDIT_BYTES, maxBytes: MAX_REPLY_WINDOW_BYTES }
+const REPLY_LIMITS = { leastBytes: LEAST_REPLY_CREDIT_BYTES, maxBytes: MAX_WINDOW_BYTES }
 
 export type InvocationState = 'queued' | 'sent' | 'answering' | 'settling' | 'ended'
 
@@ -103,7 +106,7 @@ export class Invocation {
     this.#handler = handler
     this.counters = counters
     const replayBytes = head.isIdempotent && head.maxAttempts > 1 ? owner.retryBodyBytes : 0
-    this.#body = new RequestBodySender(owner.budget, body, hasMore, replayBytes)
+    this.#body = new RequestBodySender(owner.budget, this, body, hasMore, replayBytes)
   }
 
   get state(): InvocationState {
@@ -327,6 +330,11 @@ export class Invocation {
     })
     if (code === 'draining') return this.onLost(error)
     this.#endWith(error)
+  }
+
+  /** The connection, which had no room for the body, has. */
+  onRoom(): void {
+    if (this.#runner !== null && !this.isOver) this.#sendWaitingBody()
   }
 
   onCredit(bytes: number): void {

@@ -5,7 +5,7 @@ import { BodyPieces } from '../../shared/body-pieces.js'
 import { copyBytes } from '../../shared/copy-bytes.js'
 import { Allowance, type CreditBudget } from '../../shared/credit.js'
 import { FRAME, INITIAL_BODY_CREDIT_BYTES } from '../../shared/frame.js'
-import type { Outbox } from '../../shared/outbox.js'
+import type { Outbox, RoomWaiter } from '../../shared/outbox.js'
 import { WaitingBytes } from './waiting-bytes.js'
 
 /** A CALL with the largest first body and the largest head that a gateway takes fits. */
@@ -25,21 +25,25 @@ export class RequestBodySender {
   /** Not covered by the credit yet; null where nothing ever was: most bodies are small. */
   #waiting: WaitingBytes | null = null
   readonly #budget: CreditBudget
+  readonly #roomWaiter: RoomWaiter
   #hasEnded: boolean
   #isEndSent = false
 
   /**
    * @param body its beginning, which the caller must not change any more
+   * @param roomWaiter is to call `sendWaiting`
    * @param replayBytes what is kept of a call that a runner has taken, in case that the runner is lost
    */
   constructor(
     budget: CreditBudget,
+    roomWaiter: RoomWaiter,
     body: Uint8Array | null,
     hasMore: boolean,
     replayBytes: number,
   ) {
     this.#replayBytes = replayBytes
     this.#budget = budget
+    this.#roomWaiter = roomWaiter
     this.#hasEnded = !hasMore
     this.#first = body !== null && body.length > 0 ? body : null
   }
@@ -103,7 +107,7 @@ export class RequestBodySender {
     this.#allowance.grant(bytes)
   }
 
-  /** Sends what the credit covers. True when nothing waits any more. */
+  /** Sends what the credit covers and the connection has room for. True when nothing waits any more. */
   sendWaiting(): boolean {
     const waiting = this.#waiting
     while (waiting !== null && waiting.length > 0) {
@@ -145,10 +149,14 @@ export class RequestBodySender {
     return this.#waiting
   }
 
-  /** Sends as much as the credit covers; returns how much that was. */
+  /** Sends as much as the credit covers, or nothing where there is no room; returns how much that was. */
   #send(bytes: Uint8Array): number {
     const outbox = this.#outbox
     if (outbox === null) return 0
+    if (!outbox.hasRoom) {
+      outbox.waitForRoom(this.#roomWaiter)
+      return 0
+    }
     const allowed = this.#allowance.take(bytes.length)
     const chunkBytes = outbox.maxChunkBytes
     for (let at = 0; at < allowed; at += chunkBytes) {

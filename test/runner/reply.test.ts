@@ -11,9 +11,16 @@ const MAX_PAYLOAD_BYTES = 2_000
 function replyOf(creditBytes: number) {
   const sizes: number[] = []
   const frames: Frame[] = []
+  const kernel: { isFull: boolean; drained: (() => void) | null } = { isFull: false, drained: null }
   const bus = {
     maxPayloadBytes: MAX_PAYLOAD_BYTES,
     isConnected: true,
+    get isCongested() {
+      return kernel.isFull
+    },
+    onceDrained: (listener) => {
+      kernel.drained = listener
+    },
     send: ({ buffer, start, end }) => {
       sizes.push(end - start)
       decodeFrames(Buffer.from(buffer.subarray(start, end)), (frame) => frames.push(frame))
@@ -21,7 +28,7 @@ function replyOf(creditBytes: number) {
   } as Partial<Bus> as Bus
   const reply = new Reply(new Mailroom(bus).outbox('to', 'from', false), 7, creditBytes)
   const bodies = () => frames.flatMap((frame) => (frame[0] === FRAME.body ? [frame[2]] : []))
-  return { reply, sizes, frames, bodies }
+  return { reply, sizes, frames, bodies, kernel }
 }
 
 async function turnIsOver(): Promise<void> {
@@ -79,4 +86,24 @@ t.test('text after a failure is refused, as bytes are', async (t) => {
   reply.head(200, [])
   reply.fail(new Error('gone'))
   t.throws(() => reply.writeText('a'), { message: 'gone' })
+})
+
+t.test('a large piece waits until the connection has room', async (t) => {
+  const { reply, bodies, kernel } = replyOf(1_000_000)
+  reply.head(200, [])
+  kernel.isFull = true
+  t.equal(reply.write(Buffer.from('a small one goes on')), null)
+  const large = reply.write(Buffer.alloc(5_000, 'x'))
+  t.not(large, null)
+  await turnIsOver()
+  t.equal(Buffer.concat(bodies()).toString(), 'a small one goes on')
+  reply.grant(1)
+  await turnIsOver()
+  t.equal(bodies().length, 1, 'more credit is no room')
+  kernel.isFull = false
+  kernel.drained!()
+  await large
+  reply.end()
+  await turnIsOver()
+  t.equal(Buffer.concat(bodies()).toString(), `a small one goes on${'x'.repeat(5_000)}`)
 })

@@ -11,11 +11,13 @@ const INITIAL_BYTES = 16 * KIB
 class Stream {
   readonly window: ReceiveWindow
   readonly allowance: Allowance
+  /** Stands still unless a test turns it. */
+  readonly clock = { nowMs: 0 }
   consumedBytes = 0
 
   constructor(budget: CreditBudget) {
     const initialBytes = budget.reserve(INITIAL_BYTES, LIMITS.leastBytes)
-    this.window = new ReceiveWindow(budget, initialBytes, LIMITS)
+    this.window = new ReceiveWindow(budget, initialBytes, LIMITS, () => this.clock.nowMs)
     this.allowance = new Allowance(initialBytes)
   }
 
@@ -111,40 +113,80 @@ t.test('a grant is worth its frame', (t) => {
   t.end()
 })
 
-t.test('the window of a fast consumer grows to its largest', (t) => {
-  const budget = new CreditBudget(64 * MIB)
-  const stream = new Stream(budget)
-  for (let round = 0; round < 20; round++) {
+/** Rounds of a sender that waits for credit, `roundMs` each; `atOnceBytes` is what the consumer takes in one. */
+function run(stream: Stream, rounds: number, roundMs: number, atOnceBytes = Infinity): void {
+  for (let round = 0; round < rounds; round++) {
+    stream.clock.nowMs += roundMs
     stream.sendAll()
-    stream.consume(stream.window.unreadBytes)
+    stream.consume(Math.min(stream.window.unreadBytes, atOnceBytes))
   }
+}
+
+t.test('the window of a fast consumer grows to its largest', (t) => {
+  const stream = new Stream(new CreditBudget(64 * MIB))
+  run(stream, 20, 10)
+  t.equal(stream.heldBytes, LIMITS.maxBytes)
+  t.end()
+})
+
+t.test('also where a round trip takes long', (t) => {
+  const stream = new Stream(new CreditBudget(64 * MIB))
+  run(stream, 20, 150)
   t.equal(stream.heldBytes, LIMITS.maxBytes)
   t.end()
 })
 
 t.test('the window of a slow consumer stays as small as it began', (t) => {
-  const budget = new CreditBudget(64 * MIB)
-  const stream = new Stream(budget)
-  for (let round = 0; round < 10_000; round++) {
-    // The sender is always ahead: whatever is granted arrives before the consumer takes its next sip.
-    stream.sendAll()
-    stream.consume(Math.min(stream.window.unreadBytes, KIB))
+  const stream = new Stream(new CreditBudget(64 * MIB))
+  // The sender is always ahead: whatever is granted arrives before the consumer takes its next sip.
+  run(stream, 10_000, 0.1, KIB)
+  t.ok(stream.heldBytes <= INITIAL_BYTES, `${stream.heldBytes} bytes are held, in haste`)
+  run(stream, 10_000, 10, KIB)
+  t.ok(stream.heldBytes <= INITIAL_BYTES, `${stream.heldBytes} bytes are held, at leisure`)
+  t.end()
+})
+
+t.test('the window of a slow sender stays as small, however quickly it is emptied', (t) => {
+  const stream = new Stream(new CreditBudget(64 * MIB))
+  for (let round = 0; round < 2_000; round++) {
+    stream.clock.nowMs += 10
+    stream.send(KIB)
+    stream.consume(KIB)
   }
-  t.ok(stream.heldBytes <= INITIAL_BYTES, `${stream.heldBytes} bytes are held`)
+  t.ok(stream.heldBytes <= 2 * INITIAL_BYTES, `${stream.heldBytes} bytes are held`)
   t.end()
 })
 
 t.test('a consumer that has been fast and stalls holds one window, no more', (t) => {
   const budget = new CreditBudget(64 * MIB)
   const stream = new Stream(budget)
-  for (let round = 0; round < 20; round++) {
-    stream.sendAll()
-    stream.consume(stream.window.unreadBytes)
-  }
+  run(stream, 20, 1)
   stream.sendAll()
   t.equal(stream.window.unreadBytes, LIMITS.maxBytes)
   t.equal(stream.allowance.bytes, 0)
   t.equal(budget.freeBytes, budget.totalBytes - LIMITS.maxBytes)
+  t.end()
+})
+
+t.test('and one that goes on slowly gives it back, down to what it began with', (t) => {
+  const budget = new CreditBudget(64 * MIB)
+  const stream = new Stream(budget)
+  run(stream, 20, 1)
+  run(stream, 3_000, 100, KIB)
+  t.ok(stream.heldBytes <= INITIAL_BYTES, `${stream.heldBytes} bytes are held`)
+  t.equal(budget.freeBytes, budget.totalBytes - stream.heldBytes)
+  t.end()
+})
+
+t.test('a few that were fast and are stuck leave room for the next', (t) => {
+  const budget = new CreditBudget(4 * LIMITS.maxBytes)
+  for (let count = 1; count <= 6; count++) {
+    const stream = new Stream(budget)
+    run(stream, 20, 1)
+    stream.sendAll()
+    t.ok(stream.heldBytes >= 256 * KIB, `number ${count} holds ${stream.heldBytes} bytes`)
+  }
+  t.ok(budget.freeBytes > 0)
   t.end()
 })
 
@@ -188,16 +230,10 @@ t.test('a window that was squeezed grows again when the budget has recovered', (
   const budget = new CreditBudget(8 * MIB)
   const stream = new Stream(budget)
   const spent = budget.reserve(8 * MIB, 0)
-  for (let round = 0; round < 50; round++) {
-    stream.sendAll()
-    stream.consume(stream.window.unreadBytes)
-  }
+  run(stream, 50, 1)
   t.ok(stream.heldBytes <= INITIAL_BYTES, 'squeezed')
   budget.give(spent)
-  for (let round = 0; round < 50; round++) {
-    stream.sendAll()
-    stream.consume(stream.window.unreadBytes)
-  }
+  run(stream, 50, 1)
   t.equal(stream.heldBytes, LIMITS.maxBytes)
   t.end()
 })

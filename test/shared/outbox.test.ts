@@ -352,6 +352,62 @@ t.test(
   },
 )
 
+t.test('a connection that takes no more tells who waits when it does again, in turn', async (t) => {
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const mailroom = new Mailroom(await openTestBus(t, proxy.url))
+  const heard = await listen(t, url)
+  const outbox = outboxTo(mailroom, 'r1')
+  t.ok(outbox.hasRoom)
+  proxy.stopUp()
+  const sent = fill(outbox)
+  const told: string[] = []
+  const eager = {
+    onRoom() {
+      told.push('eager')
+      if (told.length === 1) {
+        sent.push(...fill(outbox))
+        outbox.waitForRoom(eager)
+      }
+    },
+  }
+  outbox.waitForRoom(eager)
+  outbox.waitForRoom({ onRoom: () => void told.push('other') })
+  outbox.waitForRoom(eager)
+  t.same(told, [])
+  proxy.mend()
+  await until(() => told.length === 3)
+  t.same(told, ['eager', 'other', 'eager'], 'who fills it again is the last in the line')
+  await until(() => framesOf(heard('r1')).length === sent.length)
+  t.equal(firstDifference(framesOf(heard('r1')), sent), null)
+})
+
+t.test('who waits for room hears also when the connection is lost', async (t) => {
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const mailroom = new Mailroom(await openTestBus(t, proxy.url))
+  const outbox = outboxTo(mailroom, 'r1')
+  proxy.stopUp()
+  fill(outbox)
+  const told = new Promise<boolean>((resolve) => {
+    outbox.waitForRoom({ onRoom: () => resolve(outbox.hasRoom) })
+  })
+  proxy.cut()
+  t.ok(await told, 'and there is room: what is sent now is dropped')
+})
+
+/** Sends until there is no room. */
+function fill(outbox: Outbox): Frame[] {
+  const bytes = seededRandom(5).bytes(MAX_CHUNK_BYTES)
+  const frames: Frame[] = []
+  while (outbox.hasRoom) {
+    const id = frames.length + 1
+    outbox.sendBody(id, bytes)
+    frames.push([2, id, bytes])
+  }
+  return frames
+}
+
 interface Heard {
   readonly frames: readonly Frame[]
   readonly bytes: number

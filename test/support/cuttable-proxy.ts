@@ -1,4 +1,5 @@
-// A TCP proxy whose connections can be cut, kept from coming back and garbled: one peer's way to NATS.
+// A TCP proxy whose connections can be cut, kept from coming back, garbled and stopped up: one peer's way to
+// NATS.
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -10,6 +11,8 @@ export interface CuttableProxy {
   garble(): void
   /** Cuts every connection, and refuses new ones until `mend`. */
   cut(): void
+  /** Reads nothing more of what clients say, until `mend`. */
+  stopUp(): void
   /** Cuts every connection; new ones are taken, and nothing that they say is answered, until `mend`. */
   fallSilent(): void
   /** Resolves when somebody tries to connect. */
@@ -20,7 +23,8 @@ export interface CuttableProxy {
 export async function startCuttableProxy(t: Test, targetUrl: string): Promise<CuttableProxy> {
   const port = Number(new URL(targetUrl).port)
   const sockets = new Set<Socket>()
-  const clients = new Set<Socket>()
+  /** With their way to the server. */
+  const clients = new Map<Socket, Socket>()
   let isCut = false
   let isSilent = false
   const server = createServer((near) => {
@@ -32,7 +36,7 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
       return
     }
     const far = connect({ host: '127.0.0.1', port })
-    clients.add(near)
+    clients.set(near, far)
     near.on('close', () => clients.delete(near))
     for (const [from, to] of [
       [near, far],
@@ -64,7 +68,10 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
   return {
     url: `nats://127.0.0.1:${(server.address() as AddressInfo).port}`,
     garble: () => {
-      for (const client of clients) client.write('rubbish\r\n')
+      for (const client of clients.keys()) client.write('rubbish\r\n')
+    },
+    stopUp: () => {
+      for (const [near, far] of clients) near.unpipe(far).pause()
     },
     cut,
     fallSilent: () => {
@@ -77,6 +84,7 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
     mend: () => {
       isCut = false
       isSilent = false
+      for (const [near, far] of clients) near.pipe(far)
     },
   }
 }

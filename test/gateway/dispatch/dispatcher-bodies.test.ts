@@ -5,6 +5,7 @@ import t from 'tap'
 import { FRAME, INITIAL_BODY_CREDIT_BYTES } from '../../../shared/frame.js'
 import { seededRandom } from '../../shared/seeded-random.js'
 import { until } from '../../shared/test-bus.js'
+import { startCuttableProxy } from '../../support/cuttable-proxy.js'
 import { startTestNats } from '../../support/nats.js'
 import type { Received, ScriptedRunner } from '../../support/scripted-runner.js'
 import { type Call, CREDIT_BYTES, startDispatcher, statusOf } from './test-dispatcher.js'
@@ -100,6 +101,30 @@ t.test('write says when to wait, and onDrain when to go on', async (t) => {
   await until(() => request.hasEnded)
   t.ok(request.bytes.equals(Buffer.concat(Array.from({ length: 7 }, () => piece))))
   t.equal(answer.drains, 2)
+})
+
+t.test('a connection that takes no more is a reason to wait, whatever the credit', async (t) => {
+  const { url } = await startTestNats(t)
+  const proxy = await startCuttableProxy(t, url)
+  const { call, runner, settled } = await startDispatcher(t, { url, dispatcherUrl: proxy.url })
+  const echo = await runner()
+  const { invocation, answer } = call({}, Buffer.from('x'), true)
+  const request = new RequestOf(echo)
+  await until(() => request.bytes.length === 1)
+  const creditBytes = 256 * 1024 * KIB
+  await echo.send(request.caller, [FRAME.credit, request.id, creditBytes])
+  await settled(echo)
+  proxy.stopUp()
+  const piece = seededRandom(3).bytes(512 * KIB)
+  let count = 1
+  while (invocation.write(piece)) count++
+  t.ok(count * piece.length < creditBytes, `${count} pieces`)
+  t.equal(answer.drains, 0)
+  proxy.mend()
+  await answer.when(() => answer.drains === 1)
+  invocation.end()
+  await until(() => request.hasEnded)
+  t.ok(request.bytes.subarray(1).equals(Buffer.concat(Array(count).fill(piece))))
 })
 
 t.test('bytes may be reused as soon as write returns, sent or not', async (t) => {

@@ -459,6 +459,10 @@ class Gate {
       get isConnected() {
         return bus.isConnected
       },
+      get isCongested() {
+        return bus.isCongested
+      },
+      onceDrained: (listener) => bus.onceDrained(listener),
       publish: (...args) => bus.publish(...args),
       send: (message) => bus.send(message),
       onConnection: (listener) => bus.onConnection(listener),
