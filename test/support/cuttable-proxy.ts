@@ -25,6 +25,7 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
   const sockets = new Set<Socket>()
   /** With their way to the server. */
   const clients = new Map<Socket, Socket>()
+  let stopped: (readonly [Socket, Socket])[] = []
   let isCut = false
   let isSilent = false
   const server = createServer((near) => {
@@ -71,7 +72,8 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
       for (const client of clients.keys()) client.write('rubbish\r\n')
     },
     stopUp: () => {
-      for (const [near, far] of clients) near.unpipe(far).pause()
+      stopped = [...clients]
+      for (const [near, far] of stopped) near.unpipe(far).pause()
     },
     cut,
     fallSilent: () => {
@@ -84,7 +86,8 @@ export async function startCuttableProxy(t: Test, targetUrl: string): Promise<Cu
     mend: () => {
       isCut = false
       isSilent = false
-      for (const [near, far] of clients) near.pipe(far)
+      for (const [near, far] of stopped) near.pipe(far)
+      stopped = []
     },
   }
 }
