@@ -11,7 +11,7 @@ import {
   isSameProcess,
   supersedes,
 } from '../shared/announcement.js'
-import type { Bus, BusMessage } from '../shared/bus.js'
+import type { Bus, BusMessage, BusSubscription } from '../shared/bus.js'
 import { PROTOCOL_VERSION } from '../shared/frame.js'
 import type { Subjects } from '../shared/subjects.js'
 
@@ -39,8 +39,8 @@ export class Announcer {
     startedAt: new Date().toISOString(),
   }
   readonly #timer: NodeJS.Timeout
-  readonly #stopDiscover: () => void
-  #stopListening: () => void
+  readonly #discovers: BusSubscription
+  #namesakes: BusSubscription
   #state: Announcement['state'] = 'loading'
   #reason: FailureReason | null = null
 
@@ -49,8 +49,8 @@ export class Announcer {
     const { bus, subjects } = options
     this.#options = options
     this.#timer = setInterval(() => this.announce(), ANNOUNCE_INTERVAL_MS)
-    this.#stopDiscover = bus.subscribe(subjects.discover, () => this.announce())
-    this.#stopListening = this.#listen()
+    this.#discovers = bus.subscribe(subjects.discover, () => this.announce())
+    this.#namesakes = this.#listen()
     this.announce()
   }
 
@@ -76,8 +76,8 @@ export class Announcer {
 
   /** The runner has a new id. */
   renamed(): void {
-    this.#stopListening()
-    this.#stopListening = this.#listen()
+    this.#namesakes.close()
+    this.#namesakes = this.#listen()
     this.announce()
   }
 
@@ -107,8 +107,8 @@ export class Announcer {
   /** Ends without a word: the id is another's. */
   close(): void {
     clearInterval(this.#timer)
-    this.#stopDiscover()
-    this.#stopListening()
+    this.#discovers.close()
+    this.#namesakes.close()
   }
 
   #end(state: 'failed' | 'gone'): void {
@@ -118,7 +118,7 @@ export class Announcer {
   }
 
   // What we publish ourselves does not come back to us: the connection has no echo.
-  #listen(): () => void {
+  #listen(): BusSubscription {
     const { bus, subjects, runnerId } = this.#options
     return bus.subscribe(subjects.announcementsOf(runnerId()), (message) =>
       this.#onNamesake(message),

@@ -194,6 +194,7 @@ export class Runner {
       this.#announcer.drain()
       if (wasLoading) await this.#stopLoading()
       else await this.#drain()
+      await Promise.race([this.#server.leave(), this.#givenUp])
       this.#announcer.gone()
       this.#server.close()
     }

@@ -6,7 +6,7 @@
 // aborted, and the runner comes back under a new one.
 
 import type { Logger } from 'pino'
-import type { Bus, BusMessage } from '../shared/bus.js'
+import type { Bus, BusMessage, BusSubscription } from '../shared/bus.js'
 import { CodecError, decodeFrames } from '../shared/codec.js'
 import { type CallFrame, FRAME, type Frame } from '../shared/frame.js'
 import { IdMap } from '../shared/id-map.js'
@@ -47,7 +47,7 @@ export class RunnerServer {
   #environment: CallEnvironment | null = null
   readonly #earlyCancels = new EarlyCancels()
   readonly #pings: NodeJS.Timeout
-  #closeInbox: () => void
+  #inbox: BusSubscription
   readonly #stopFollowing: () => void
   #isDraining = false
   /** Resolves `drained`. */
@@ -59,7 +59,7 @@ export class RunnerServer {
     this.#mailroom = new Mailroom(bus)
     this.#slots = new Slots(options.slots, () => this.#onSlots())
     this.#pings = setInterval(() => this.#ping(), PING_INTERVAL_MS)
-    this.#closeInbox = this.#openInbox()
+    this.#inbox = this.#openInbox()
     this.#stopFollowing = bus.onConnection((isConnected) => {
       if (isConnected) void this.#comeBack()
       else this.#onDisconnected()
@@ -107,6 +107,15 @@ export class RunnerServer {
     })
   }
 
+  /**
+   * Resolves when no CALL comes any more: the server says so to whoever sends one now, and what it had passed on
+   * before was told BUSY.
+   */
+  async leave(): Promise<void> {
+    await this.#inbox.drain()
+    this.#mailroom.flush()
+  }
+
   abortAll(code: 'cancelled' | 'draining'): void {
     for (const { calls } of this.#callers.values()) {
       for (const call of calls.values()) call.abort(code)
@@ -116,11 +125,11 @@ export class RunnerServer {
   close(): void {
     clearInterval(this.#pings)
     this.#mailroom.flush()
-    this.#closeInbox()
+    this.#inbox.close()
     this.#stopFollowing()
   }
 
-  #openInbox(): () => void {
+  #openInbox(): BusSubscription {
     const { bus, subjects } = this.#options
     return bus.subscribe(subjects.runnerInbox(this.#runnerId), (message) =>
       this.#onMessage(message),
@@ -128,7 +137,7 @@ export class RunnerServer {
   }
 
   #onDisconnected(): void {
-    this.#closeInbox()
+    this.#inbox.close()
     this.abortAll('cancelled')
     // Their calls settle by themselves, and give their slots back; what they say goes nowhere.
     this.#callers = new Map()
@@ -136,7 +145,7 @@ export class RunnerServer {
 
   async #comeBack(): Promise<void> {
     this.#runnerId = newPeerId()
-    this.#closeInbox = this.#openInbox()
+    this.#inbox = this.#openInbox()
     try {
       // The inbox is open on the server before anybody can read of it.
       await this.#options.bus.flush()

@@ -29,6 +29,16 @@ export interface SubscribeOptions {
   readonly borrows?: boolean
 }
 
+export interface BusSubscription {
+  /** From here on nothing is heard. */
+  close(): void
+  /**
+   * Tells the server that nobody listens any more. Resolves when what it had passed on before has been heard,
+   * or the connection is lost.
+   */
+  drain(): Promise<void>
+}
+
 export interface Bus {
   /** Largest message that the server takes, in bytes. May change with a reconnect. */
   readonly maxPayloadBytes: number
@@ -44,12 +54,11 @@ export interface Bus {
   publish(subject: string, payload: Uint8Array): void
   /** Publishes without a copy. */
   send(message: OutgoingMessage): void
-  /** Returns what ends the subscription. */
   subscribe(
     subject: string,
     onMessage: (message: BusMessage) => void,
     options?: SubscribeOptions,
-  ): () => void
+  ): BusSubscription
   /** Called on every loss and every return of the connection. Returns what stops it. */
   onConnection(listener: (isConnected: boolean) => void): () => void
   /** Resolves when the server has seen everything published so far. */

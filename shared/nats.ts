@@ -13,7 +13,7 @@ import {
   type Subscription,
 } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
-import type { Bus, BusMessage, OutgoingMessage, SubscribeOptions } from './bus.js'
+import type { Bus, BusMessage, BusSubscription, OutgoingMessage, SubscribeOptions } from './bus.js'
 import { ConfigError, type NatsConfig, variableName } from './config.js'
 import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
 import { NatsReader } from './nats-reader.js'
@@ -144,7 +144,7 @@ class ConnectedBus implements NatsBus {
     subject: string,
     onMessage: (message: BusMessage) => void,
     { borrows = false }: SubscribeOptions = {},
-  ): () => void {
+  ): BusSubscription {
     const subscription: Subscription = this.connection.subscribe(subject, {
       callback: (error, message) => {
         if (error === null) this.#deliver(message, onMessage)
@@ -153,10 +153,16 @@ class ConnectedBus implements NatsBus {
     })
     const id = subscription.getID()
     if (borrows) this.#reader.addBorrower(id)
-    return () => {
+    const close = () => {
       if (!subscription.isClosed()) subscription.unsubscribe()
       this.#reader.deleteBorrower(id)
     }
+    const drain = async () => {
+      // It fails where the connection is lost, and there is nothing to wait for then.
+      if (!subscription.isClosed()) await subscription.drain().catch(() => {})
+      this.#reader.deleteBorrower(id)
+    }
+    return { close, drain }
   }
 
   onConnection(listener: (isConnected: boolean) => void): () => void {

@@ -111,8 +111,9 @@ export class Dispatcher {
       },
     })
     this.rollCall = this.#fleet.rollCall()
+    const replies = openReplyInbox(bus, subjects, this.callerId, this.#fleet)
     this.#stops = [
-      openReplyInbox(bus, subjects, this.callerId, this.#fleet),
+      () => replies.close(),
       bus.onConnection((isConnected) => this.#onConnection(isConnected)),
     ]
   }

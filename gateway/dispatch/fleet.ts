@@ -15,7 +15,7 @@ import {
   STALE_AFTER_MS,
   supersedes,
 } from '../../shared/announcement.js'
-import type { Bus, BusMessage } from '../../shared/bus.js'
+import type { Bus, BusMessage, BusSubscription } from '../../shared/bus.js'
 import { PROTOCOL_VERSION } from '../../shared/frame.js'
 import type { Mailroom } from '../../shared/outbox.js'
 import type { Subjects } from '../../shared/subjects.js'
@@ -61,7 +61,7 @@ export class Fleet {
   /** Ids whose inbox the server did not know, and how often. */
   readonly #deaf = new LRUCache<string, number>({ max: MAX_REMEMBERED })
   readonly #sweep: NodeJS.Timeout
-  readonly #unsubscribe: () => void
+  readonly #announcements: BusSubscription
   #lastId = 0
   #lastNewMs = 0
   #isClosed = false
@@ -80,7 +80,7 @@ export class Fleet {
       isForeign: (runner, id) => this.#isForeign(runner, id),
       canSpare: (runner) => this.#canSpare(runner),
     }
-    this.#unsubscribe = bus.subscribe(subjects.announcements, (message) =>
+    this.#announcements = bus.subscribe(subjects.announcements, (message) =>
       this.#onAnnouncement(message),
     )
     this.#sweep = setInterval(() => this.#onSweep(performance.now()), SWEEP_INTERVAL_MS)
@@ -162,7 +162,7 @@ export class Fleet {
   close(): void {
     this.#isClosed = true
     clearInterval(this.#sweep)
-    this.#unsubscribe()
+    this.#announcements.close()
   }
 
   #onAnnouncement(message: BusMessage): void {

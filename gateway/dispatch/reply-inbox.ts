@@ -1,16 +1,16 @@
 // The one subscription on which a caller hears all its runners. The sender is in the subject.
 
-import type { Bus, BusMessage } from '../../shared/bus.js'
+import { performance } from 'node:perf_hooks'
+import type { Bus, BusMessage, BusSubscription } from '../../shared/bus.js'
 import type { Subjects } from '../../shared/subjects.js'
 import type { Fleet } from './fleet.js'
 
-/** Returns what closes the inbox. */
 export function openReplyInbox(
   bus: Bus,
   subjects: Subjects,
   callerId: string,
   fleet: Fleet,
-): () => void {
+): BusSubscription {
   // What handlers hear of it is valid until they return, or until `onFlush`, which comes before we do.
   return bus.subscribe(
     subjects.callerInbox(callerId),
@@ -25,6 +25,8 @@ function onMessage(message: BusMessage, subjects: Subjects, fleet: Fleet): void 
   // A runner that we have forgotten: whatever it says, its invocations have ended here.
   if (runner === undefined) return
   if (!message.noResponders) return runner.onMessage(message.payload)
+  const number = subjects.messageNumber(subject)
+  if (runner.hasLastWords(performance.now())) return runner.onNotArrived(number)
   fleet.onNobodyHears(runner)
-  runner.onNoResponders(subjects.messageNumber(subject))
+  runner.onNoResponders(number)
 }

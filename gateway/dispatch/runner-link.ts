@@ -28,6 +28,9 @@ export interface RunnerLinkOwner {
   canSpare(runner: RunnerLink): boolean
 }
 
+/** What a runner that leaves has said last comes within a round trip; it is asked again by then. */
+const LAST_WORDS_MS = 250
+
 export type RunnerState = Announcement['state'] | 'silent' | 'isolated'
 
 export class RunnerLink implements RunnerLoad {
@@ -46,6 +49,8 @@ export class RunnerLink implements RunnerLoad {
   #lastHeardMs: number
   #othersBusy = 0
   #isStale = false
+  /** When the server first said that nobody hears it. */
+  #unheardMs: number | null = null
   readonly #conduct = new RunnerConduct()
   /** Since when it is known, or has been loading. */
   readonly #sinceMs: number
@@ -227,12 +232,26 @@ export class RunnerLink implements RunnerLoad {
     }
   }
 
-  /** Nothing of message `number` and later has arrived: the runner is gone. */
-  onNoResponders(number: number): void {
+  /**
+   * Nobody hears it. True where it leaves in order, which begins with listening no more: what it has to say of
+   * the calls that have arrived may be under way.
+   */
+  hasLastWords(nowMs: number): boolean {
+    this.#unheardMs ??= nowMs
+    return this.#announcement.state === 'draining' && nowMs - this.#unheardMs < LAST_WORDS_MS
+  }
+
+  /** Nothing of message `number` and later has arrived. */
+  onNotArrived(number: number): void {
     for (const invocation of this.#invocations.values()) {
       if (invocation.messageNumber >= number) invocation.onNotTaken()
-      else invocation.onLost(runnerLost())
     }
+  }
+
+  /** Nothing of message `number` and later has arrived, and the runner is gone. */
+  onNoResponders(number: number): void {
+    this.onNotArrived(number)
+    for (const invocation of this.#invocations.values()) invocation.onLost(runnerLost())
   }
 
   /** Our connection is gone, and nobody knows what has arrived. */

@@ -42,7 +42,7 @@ t.test('a runner that leaves before the call is done', async (t) => {
     { drainMs: 1 },
   )
   const answer = system.post('/long', 1)
-  await system.until('long', ({ counters }) => counters.inFlight === 1)
+  await system.untilTaken('long', 1)
   await runner.stop()
   const response = await answer
   t.equal(response.status, 503)

@@ -1,7 +1,13 @@
 // Runners that are told to stop, at each moment of their life: what their clients see.
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from '@nats-io/transport-node'
 import t from 'tap'
+import { defineFunction } from '../../runner/define-function.js'
+import { decodeFrames } from '../../shared/codec.js'
+import { FRAME } from '../../shared/frame.js'
+import { subjectsIn } from '../../shared/subjects.js'
+import { startCuttableProxy } from '../support/cuttable-proxy.js'
 import { nobodyServes, startLoading, startSleeper, startStream } from '../support/lone-runner.js'
 import { functionFile, System } from '../support/system.js'
 
@@ -55,3 +61,37 @@ t.test('SIGTERM while it loads: nobody takes it for a failure, and calls wait on
   writeFileSync(next.file, 'go')
   t.match(await (await answer).json(), { pid: next.pid })
 })
+
+t.test('a call that is under way to one that leaves goes to the next', async (t) => {
+  const proxy = await startCuttableProxy(t, system.nats.url)
+  const serve = (answer: string, natsUrl: string) =>
+    system.serve(defineFunction({ name: 'relay', run: () => answer }), { natsUrl })
+  const leaving = await serve('the one that leaves', proxy.url)
+  // Nobody hears yet that it leaves.
+  proxy.stopUp()
+  const left = leaving.stop()
+  const hasArrived = await nextCall(leaving.runnerId)
+  const answer = system.post('/relay', 1)
+  await hasArrived()
+  proxy.mend()
+  await left
+  await serve('the next', system.nats.url)
+  t.equal(await (await answer).text(), 'the next')
+})
+
+/** Listens from now on; what it returns resolves when the server has passed a CALL on to this runner. */
+async function nextCall(runnerId: string): Promise<() => Promise<void>> {
+  const connection = await connect({ servers: system.nats.url })
+  const messages = connection.subscribe(subjectsIn('callgate').runnerInbox(runnerId))
+  await connection.flush()
+  return async () => {
+    for await (const { data } of messages) {
+      let isCall = false
+      decodeFrames(Buffer.from(data), (frame) => {
+        isCall ||= frame[0] === FRAME.call
+      })
+      if (isCall) break
+    }
+    await connection.close()
+  }
+}

@@ -80,10 +80,11 @@ t.test('an ended subscription hears nothing more, and may be ended again', async
   const { url } = await startTestNats(t)
   const [one, two] = [await openTestBus(t, url), await openTestBus(t, url)]
   let heard = 0
-  const stop = two.subscribe('a', () => heard++)
+  const subscription = two.subscribe('a', () => heard++)
   await two.flush()
-  stop()
-  stop()
+  subscription.close()
+  subscription.close()
+  await subscription.drain()
   await two.flush()
   one.publish('a', Buffer.from('x'))
   await one.flush()

@@ -159,6 +159,27 @@ t.test('what a draining runner gave up runs again; what a function threw does no
   t.equal(await drained.answer.over, 'reply')
 })
 
+t.test('one that leaves and hears no more may still say what became of its calls', async (t) => {
+  const { call, runner, settled } = await startDispatcher(t)
+  const leaving = await runner({ slots: 3 })
+  const notTaken = call()
+  const cancelled = call()
+  const unsaid = call()
+  const { frame, caller } = await leaving.next(FRAME.call)
+  await leaving.announce({ state: 'draining', slots: 0 })
+  await leaving.goDeaf()
+  await settled(leaving)
+  cancelled.invocation.cancel()
+  // The server has said that nobody has heard that.
+  await settled(leaving)
+  t.equal(unsaid.answer.error, null)
+  await leaving.send(caller, [FRAME.busy, frame[1]])
+  await answer(await runner(), 'the next')
+  t.equal(await notTaken.answer.over, 'reply')
+  t.equal(await unsaid.answer.over, 'error')
+  t.equal(unsaid.answer.error?.code, 'runner_lost')
+})
+
 t.test('a fleet that is sick is not hit harder: a tenth of the calls may run again', async (t) => {
   const { call, runner } = await startDispatcher(t)
   const first = await runner({ slots: 30 })
