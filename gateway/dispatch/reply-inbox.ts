@@ -26,7 +26,8 @@ function onMessage(message: BusMessage, subjects: Subjects, fleet: Fleet): void 
   if (runner === undefined) return
   if (!message.noResponders) return runner.onMessage(message.payload)
   const number = subjects.messageNumber(subject)
-  if (runner.hasLastWords(performance.now())) return runner.onNotArrived(number)
+  const mayStillSpeak = runner.onUnheard(performance.now())
+  if (mayStillSpeak) return runner.onNotArrived(number)
   fleet.onNobodyHears(runner)
   runner.onNoResponders(number)
 }

@@ -233,10 +233,10 @@ export class RunnerLink implements RunnerLoad {
   }
 
   /**
-   * Nobody hears it. True where it leaves in order, which begins with listening no more: what it has to say of
-   * the calls that have arrived may be under way.
+   * The server says that nobody hears it. True where that is not its end yet: one that leaves in order listens no
+   * more first, and what it has to say of the calls that have arrived may be under way.
    */
-  hasLastWords(nowMs: number): boolean {
+  onUnheard(nowMs: number): boolean {
     this.#unheardMs ??= nowMs
     return this.#announcement.state === 'draining' && nowMs - this.#unheardMs < LAST_WORDS_MS
   }
