@@ -2,14 +2,12 @@
 // as it is imported. JavaScript is imported as Node does it. `import ... from 'callgate'` finds this
 // package, wherever the file lies.
 
-import { register as registerHooks } from 'node:module'
 import { basename, extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { type DefinedFunction, isDefinedFunction } from './define-function.js'
-import { type Language, languageOf } from './fleet/language.js'
+import { languageOf } from './fleet/language.js'
 import { importFault } from './import-fault.js'
-import type { HookData } from './resolve-callgate.js'
+import { installHooks } from './import-hooks.js'
 
 export class LoadError extends Error {
   override readonly name = 'LoadError'
@@ -46,18 +44,13 @@ export async function loadFunction(
     files.add(imported)
     onImport?.(imported)
   }
-  const port = await installHooks(languageOf(path))
-  port.on('message', onFile)
-  // Only listening: the function alone decides how long the process lives.
-  port.unref()
-
+  const hooks = await installHooks(languageOf(path))
+  const stopListening = hooks.listen(onFile)
   const [imported] = await Promise.allSettled([import(pathToFileURL(path).href)])
   // Whoever hears of a failure must know by then in which files it can be mended.
-  for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
-    onFile(next.message)
-  }
+  hooks.catchUp()
   // What it imports later, within a call, matters only to one who watches.
-  if (onImport === undefined) port.off('message', onFile)
+  if (onImport === undefined) stopListening()
   if (imported.status === 'rejected') {
     const { reason } = imported
     const sentence = `${path} cannot be imported: ${importFault(reason, files)}`
@@ -65,39 +58,6 @@ export async function loadFunction(
   }
   const definition = functionOf(imported.value, path)
   return { definition, defaultName: basename(path, extname(path)) }
-}
-
-let installedPort: MessagePort | null = null
-const compiles = new Uint8Array(new SharedArrayBuffer(1))
-let compiler: Promise<unknown> | null = null
-
-/** Readies this process for importing functions; returns where their files are reported. */
-export async function installHooks(language: Language): Promise<MessagePort> {
-  installedPort ??= installOwnHooks()
-  // After ours, so that it hears of them which scripts are modules.
-  if (language === 'typescript') {
-    compiler ??= import('tsx/esm/api').then(({ register }) => {
-      register()
-      compiles[0] = 1
-    })
-    await compiler
-  }
-  return installedPort
-}
-
-function installOwnHooks(): MessagePort {
-  const { port1, port2 } = new MessageChannel()
-  const data: HookData = {
-    packageUrl: new URL('../', import.meta.url).href,
-    exported: {
-      callgate: new URL('./define-function.js', import.meta.url).href,
-      'callgate/client': new URL('../client/client.js', import.meta.url).href,
-    },
-    compiles,
-    port: port2,
-  }
-  registerHooks(new URL('./resolve-callgate.js', import.meta.url), { data, transferList: [port2] })
-  return port1
 }
 
 function functionOf(exported: Record<string, unknown>, path: string): DefinedFunction {

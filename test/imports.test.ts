@@ -38,7 +38,7 @@ const DOORS: Record<string, readonly string[]> = {
   '@nats-io/jetstream': ['shared/registry'],
   '@nats-io/kv': ['shared/registry'],
   jose: ['gateway/auth', 'cli', 'loadtest'],
-  tsx: ['runner/load-function.ts'],
+  tsx: ['runner/import-hooks.ts'],
   commander: ['cli', 'loadtest'],
   'cli-progress': ['loadtest/progress.ts'],
   '@observablehq/plot': ['loadtest/report/draw-chart.ts'],

@@ -17,7 +17,7 @@ import type { DefinedFunction } from '../../runner/define-function.js'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import type { Runner } from '../../runner/lifecycle.js'
-import { startRunner } from '../../runner/main.js'
+import { startRunner } from '../../runner/start.js'
 import { decodeAnnouncement } from '../../shared/announcement.js'
 import {
   type GatewayConfig,
