@@ -6,7 +6,7 @@
 # Debian trixie has glibc 2.41; the gateway's engine, uWebSockets.js, needs 2.38. It has no binary for the
 # musl of Alpine.
 
-FROM node:22-trixie-slim AS base
+FROM node:24-trixie-slim AS base
 
 # No dependency needs its install script: their binaries come as packages.
 FROM base AS build
@@ -21,8 +21,10 @@ WORKDIR /callgate
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund --omit=dev
 # The engine comes with a binary for each system and Node version; all but one are 100 MB of dead weight.
+# typescript is there as an optional peer, of nobody who uses it when it runs.
 RUN find node_modules/uWebSockets.js -name 'uws_*.node' \
-      ! -name "$(node -p '`uws_${process.platform}_${process.arch}_${process.versions.modules}.node`')" -delete
+      ! -name "$(node -p '`uws_${process.platform}_${process.arch}_${process.versions.modules}.node`')" -delete \
+ && rm -rf node_modules/typescript
 
 FROM base AS runner
 # Process 1. A runner that dies leaves children behind, and Node does not reap children that are not its own.
