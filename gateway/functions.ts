@@ -32,17 +32,24 @@ export type DeploymentsListener = (
 ) => void
 
 const RETRY_MS = 1_000
+/** How soon it is noticed that somebody has deleted the registry. */
+const GUARD_MS = 5_000
 
 export class Functions {
   readonly #registry: Registry
   readonly #log: Logger
   readonly #onDeployed: DeploymentsListener
   #deployments: ReadonlyMap<string, Deployment> = new Map()
+  /** Of a registry that is lost, and not in the one that has come in its place. */
+  #remembered = new Map<string, Deployment>()
   #table: RouteTable<RouteTarget> = RouteTable.build<RouteTarget>([])
   /** Of a thousand manifests a deploy changes one. */
   readonly #entries = new WeakMap<Manifest, readonly RouteEntry<RouteTarget>[]>()
   #stop: () => void = () => {}
   #retry: NodeJS.Timeout | null = null
+  /** So many were begun or ended: what an earlier one tells is out of date. */
+  #watches = 0
+  #guard: { close(): void } | null = null
   #isClosed = false
 
   private constructor(registry: Registry, log: Logger, onDeployed: DeploymentsListener) {
@@ -59,6 +66,7 @@ export class Functions {
   ): Promise<Functions> {
     const functions = new Functions(registry, log, onDeployed)
     await functions.#follow()
+    functions.#guard = await registry.guard(() => functions.#onReplaced(), GUARD_MS)
     return functions
   }
 
@@ -72,32 +80,66 @@ export class Functions {
 
   close(): void {
     this.#isClosed = true
-    if (this.#retry !== null) clearTimeout(this.#retry)
-    this.#stop()
+    this.#guard?.close()
+    this.#unfollow()
   }
 
   async #follow(): Promise<void> {
-    this.#stop = await this.#registry.watch({
-      onChange: (deployments) => this.#onChange(deployments),
+    const watch = ++this.#watches
+    const isOver = () => this.#isClosed || watch !== this.#watches
+    const stop = await this.#registry.watch({
+      onChange: (deployments) => {
+        if (!isOver()) this.#onChange(deployments)
+      },
       onUnreadable: (name, error) =>
         this.#log.error(
           { key: name },
           `an entry of the registry cannot be read and is left out: ${error.message}`,
         ),
-      onLost: (error) => this.#onLost(error),
+      onLost: (error) => {
+        if (!isOver()) this.#onLost(error)
+      },
     })
+    if (isOver()) stop()
+    else this.#stop = stop
+  }
+
+  #unfollow(): void {
+    this.#watches++
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#retry = null
+    this.#stop()
+  }
+
+  /**
+   * Another registry stands in the place of the one that was followed. It is empty but for what runners have
+   * registered again: what else was known stays, rather than to turn every call into a 404.
+   */
+  async #onReplaced(): Promise<void> {
+    if (this.#isClosed) return
+    this.#unfollow()
+    this.#remembered = new Map(this.#deployments)
+    this.#log.error(
+      { functions: [...this.#remembered.keys()] },
+      'the function registry was lost, and an empty one is in its place: these functions keep their routes here until they are registered again. Runners do that by themselves; deploy those again that run with --no-register.',
+    )
+    await this.#follow()
   }
 
   /** The routes stay as they are until the registry can be read again. */
   #onLost(error: unknown): void {
-    if (this.#isClosed) return
     this.#log.error({ err: error }, 'the function registry is not followed any more: trying again')
     this.#retry = setTimeout(() => {
-      this.#follow().catch((error) => this.#onLost(error))
+      const watch = this.#watches + 1
+      this.#follow().catch((error) => {
+        if (!this.#isClosed && watch === this.#watches) this.#onLost(error)
+      })
     }, RETRY_MS)
   }
 
-  #onChange(deployments: ReadonlyMap<string, Deployment>): void {
+  #onChange(registered: ReadonlyMap<string, Deployment>): void {
+    for (const name of registered.keys()) this.#remembered.delete(name)
+    const deployments = new Map([...this.#remembered, ...registered])
     const before = this.#deployments
     this.#deployments = deployments
     // By name, so that every gateway settles a conflict alike.

@@ -1,15 +1,12 @@
 // A file -> a runner in this process: import the function, register it, announce it.
 
-import type { Logger } from 'pino'
 import type { RunnerConfig } from '../shared/config.js'
 import { createLog } from '../shared/log.js'
-import type { Manifest } from '../shared/manifest.js'
-import { connectNats, type NatsBus } from '../shared/nats.js'
-import { Registry } from '../shared/registry.js'
-import { subjectsIn } from '../shared/subjects.js'
+import { connectNats } from '../shared/nats.js'
 import { describeFunction } from './describe-function.js'
 import { Runner } from './lifecycle.js'
 import { loadFunction } from './load-function.js'
+import { keepRegistered } from './registration.js'
 
 export interface RunnerOptions {
   readonly file: string
@@ -30,23 +27,10 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const bus = await connectNats(config, `callgate runner ${manifest.name}`, log)
   try {
     // Before the model is loaded: calls that come meanwhile find a route, and wait.
-    if (options.register) await register(bus, config, manifest, log)
+    if (options.register) await keepRegistered(bus, config, manifest, log)
     return await Runner.open({ definition, manifest, bus, config, log })
   } catch (error) {
     await bus.close()
     throw error
   }
-}
-
-async function register(
-  bus: NatsBus,
-  config: RunnerConfig,
-  manifest: Manifest,
-  log: Logger,
-): Promise<void> {
-  const registry = await Registry.open(bus, subjectsIn(config.namespace), {
-    replicas: config.registryReplicas,
-  })
-  if (await registry.put(manifest, config.version))
-    log.info({ routes: manifest.routes }, 'function registered')
 }

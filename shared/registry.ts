@@ -5,7 +5,7 @@
 //   <function>.<version>     manifest of a version that has a name
 //   _traffic.<function>      weights of the versions, as JSON: {"main":90,"v2":10}
 
-import { jetstream } from '@nats-io/jetstream'
+import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
 import { type Deployment, readTraffic, sameTraffic, type Traffic } from './deployment.js'
 import {
@@ -17,6 +17,7 @@ import {
 } from './manifest.js'
 import type { NatsBus } from './nats.js'
 import type { RegistryDraft } from './registry-draft.js'
+import { RegistryGuard } from './registry-guard.js'
 import { keyOf, RegistryView, trafficKey } from './registry-view.js'
 import { RegistryWriter, readEntries } from './registry-writer.js'
 import type { Subjects } from './subjects.js'
@@ -34,28 +35,31 @@ export class RegistryUnavailable extends Error {
   override readonly name = 'RegistryUnavailable'
 }
 
+/** Of the bucket. */
+interface BucketOptions {
+  readonly replicas: number
+}
+
 export class Registry {
+  readonly #bus: NatsBus
   readonly #kv: KV
   readonly #writer: RegistryWriter
+  readonly #bucket: string
+  readonly #options: BucketOptions
 
-  private constructor(kv: KV, writer: RegistryWriter) {
+  private constructor(bus: NatsBus, kv: KV, bucket: string, options: BucketOptions) {
+    this.#bus = bus
     this.#kv = kv
-    this.#writer = writer
+    this.#writer = new RegistryWriter(kv, jetstream(bus.connection), bucket)
+    this.#bucket = bucket
+    this.#options = options
   }
 
   /** Opens the bucket, creating it the first time. */
-  static async open(
-    bus: NatsBus,
-    subjects: Subjects,
-    options: { replicas: number },
-  ): Promise<Registry> {
+  static async open(bus: NatsBus, subjects: Subjects, options: BucketOptions): Promise<Registry> {
     try {
       const bucket = subjects.registryBucket
-      const kv = await new Kvm(bus.connection).create(bucket, {
-        history: 8,
-        replicas: options.replicas,
-      })
-      return new Registry(kv, new RegistryWriter(kv, jetstream(bus.connection), bucket))
+      return new Registry(bus, await openBucket(bus, bucket, options), bucket, options)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       throw new RegistryUnavailable(
@@ -140,6 +144,35 @@ export class Registry {
     return () => follower.stop()
   }
 
+  /**
+   * Watches over the bucket itself: calls `onReplaced`, again where it rejects, when there is another one under
+   * its name, or when there was none any more and an empty one has been made. Ends with the connection.
+   * @param everyMs to look so often, besides every return of the connection
+   */
+  guard(onReplaced: () => Promise<void>, everyMs?: number): Promise<RegistryGuard> {
+    return RegistryGuard.start({
+      bus: this.#bus,
+      identity: () => this.#madeAt(),
+      onReplaced: async () => {
+        await openBucket(this.#bus, this.#bucket, this.#options)
+        await onReplaced()
+      },
+      ...(everyMs === undefined ? {} : { everyMs }),
+    })
+  }
+
+  /** When the bucket was made; null where there is none. */
+  async #madeAt(): Promise<string | null> {
+    try {
+      return (await this.#kv.status()).streamInfo.created
+    } catch (error) {
+      const isMissing =
+        error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound
+      if (isMissing) return null
+      throw error
+    }
+  }
+
   async #keys(): Promise<string[]> {
     const keys: string[] = []
     for await (const key of await this.#kv.keys()) keys.push(key)
@@ -159,6 +192,11 @@ export class Registry {
       throw error
     }
   }
+}
+
+/** Creates it where it is not there. */
+function openBucket(bus: NatsBus, bucket: string, { replicas }: BucketOptions): Promise<KV> {
+  return new Kvm(bus.connection).create(bucket, { history: 8, replicas })
 }
 
 /** Reads what a watch of the bucket sends. */
