@@ -1,6 +1,7 @@
 // How the command ends when something is wrong: one clear sentence on standard error and an exit status,
 // never a stack alone. 2: the command line or the configuration. 1: anything else.
 
+import { existsSync } from 'node:fs'
 import { ConfigError } from '../shared/config.js'
 
 export const EXIT_FAILURE = 1
@@ -8,13 +9,25 @@ export const EXIT_USAGE = 2
 
 /** A failure whose message is the sentence for the user. */
 export class UserFailure extends Error {
-  override readonly name = 'UserFailure'
+  override readonly name: string = 'UserFailure'
+}
+
+/** The command line asks for what cannot be. */
+export class UsageFailure extends UserFailure {
+  override readonly name = 'UsageFailure'
+}
+
+/** Throws a UsageFailure that names the files that are not there. */
+export function checkThere(files: readonly string[]): void {
+  const missing = files.filter((file) => !existsSync(file))
+  if (missing.length > 0) throw new UsageFailure(`${missing.join(', ')}: no such file.`)
 }
 
 // Errors that other parts throw for the user to read; by name, so that this file need not import
 // them all, the native module's among them.
 const SENTENCES = new Set([
   'UserFailure',
+  'UsageFailure',
   'NatsUnreachable',
   'RegistryUnavailable',
   'PortTaken',
@@ -32,7 +45,7 @@ export function reportFailure(error: unknown): number {
   }
   if (error instanceof Error && (SENTENCES.has(error.name) || isAboutFile(error))) {
     process.stderr.write(`callgate: ${error.message}\n`)
-    return EXIT_FAILURE
+    return error instanceof UsageFailure ? EXIT_USAGE : EXIT_FAILURE
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   process.stderr.write(`callgate: this is a bug in Callgate, please report it:\n${text}\n`)

@@ -2,11 +2,11 @@
 
 import { type Deployment, sharesOf, type Traffic } from '../shared/deployment.js'
 import { FUNCTION_VERSION } from '../shared/manifest.js'
-import { UserFailure } from './failure.js'
+import { UsageFailure, UserFailure } from './failure.js'
 
 export function checkedVersion(text: string): string {
   if (FUNCTION_VERSION.test(text)) return text
-  throw new UserFailure(
+  throw new UsageFailure(
     `--version: ${JSON.stringify(text)} is not a version's name; use letters, digits, - and _, 63 at most.`,
   )
 }
@@ -15,7 +15,7 @@ export function checkedVersion(text: string): string {
 export function percent(text: string, flag = '--weight'): number {
   const value = Number(text)
   if (text.trim() !== '' && value >= 0 && value <= 100) return value
-  throw new UserFailure(`${flag}: ${JSON.stringify(text)} is not a number from 0 to 100.`)
+  throw new UsageFailure(`${flag}: ${JSON.stringify(text)} is not a number from 0 to 100.`)
 }
 
 /** Throws a UserFailure where there is no such function. */

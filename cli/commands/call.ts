@@ -8,7 +8,7 @@ import { Command } from 'commander'
 import { gatewaySettings, natsSettings, readConfig } from '../../shared/config.js'
 import { CallError } from '../../shared/errors.js'
 import { durationMs, setting } from '../../shared/setting.js'
-import { EXIT_FAILURE, UserFailure } from '../failure.js'
+import { EXIT_FAILURE, UsageFailure } from '../failure.js'
 import { addSettings } from '../settings-options.js'
 
 const callSettings = {
@@ -71,7 +71,7 @@ function parseInput(json: string | undefined): unknown {
   try {
     return JSON.parse(json)
   } catch (error) {
-    throw new UserFailure(`The input is not JSON: ${(error as Error).message}.`)
+    throw new UsageFailure(`The input is not JSON: ${(error as Error).message}.`)
   }
 }
 

@@ -5,7 +5,7 @@ import { natsSettings, readConfig } from '../../shared/config.js'
 import { type Deployment, type Traffic, withWeight } from '../../shared/deployment.js'
 import { DEFAULT_VERSION, type Manifest, ManifestError } from '../../shared/manifest.js'
 import type { Registry } from '../../shared/registry.js'
-import { UserFailure } from '../failure.js'
+import { checkThere, UserFailure } from '../failure.js'
 import { printChanges, type RouteChanges, routeChanges, routeOwners } from '../route-changes.js'
 import { addSettings } from '../settings-options.js'
 import { checkedVersion, percent, printTraffic } from '../traffic-text.js'
@@ -23,6 +23,7 @@ export function deployCommand(): Command {
     async (files: string[], { version, weight, ...flags }: DeployFlags) => {
       const config = readConfig(natsSettings, flags, process.env)
       const release = releaseOf(version, weight)
+      checkThere(files)
       const manifests = new Map<string, Manifest>()
       for (const file of files) {
         const manifest = await manifestOf(file)

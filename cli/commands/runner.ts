@@ -1,12 +1,11 @@
 // `callgate runner <file…>`: one runner process for each file, kept alive.
 
-import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { RunnerProcess } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import { logSettings, natsSettings, readConfig, runnerSettings } from '../../shared/config.js'
 import { timerMs } from '../../shared/max-timer.js'
-import { UserFailure } from '../failure.js'
+import { checkThere } from '../failure.js'
 import { addSettings, toEnvironment } from '../settings-options.js'
 import { toldToStop } from '../signals.js'
 
@@ -21,8 +20,7 @@ export function runnerCommand(): Command {
     async (files: string[], { register, ...flags }: Record<string, unknown>) => {
       const settings = { ...runnerSettings, ...natsSettings, ...logSettings }
       const config = readConfig(settings, flags, process.env)
-      const missing = files.filter((file) => !existsSync(file))
-      if (missing.length > 0) throw new UserFailure(`${missing.join(', ')}: no such file.`)
+      checkThere(files)
       const told = toldToStop()
       const source = new RunnerSource({
         environment: { ...process.env, ...toEnvironment(config) },

@@ -6,7 +6,7 @@ import { Command } from 'commander'
 import { natsSettings } from '../../shared/config.js'
 import type { Traffic } from '../../shared/deployment.js'
 import { changeTraffic, inRegistry } from '../change-traffic.js'
-import { UserFailure } from '../failure.js'
+import { UsageFailure } from '../failure.js'
 import { addSettings } from '../settings-options.js'
 import { checkHas, deploymentIn, percent, printTraffic } from '../traffic-text.js'
 
@@ -16,15 +16,16 @@ export function trafficCommand(): Command {
     .argument('<function>', 'name of the function')
     .argument('[version=percent...]', 'weights; a version that is not named gets no calls')
   return addSettings(command, 'NATS:', natsSettings).action(
-    (name: string, shares: string[], flags: Record<string, unknown>) =>
-      inRegistry(flags, async (registry) => {
-        if (shares.length === 0) return printTraffic(deploymentIn(await registry.list(), name))
-        const traffic = trafficOf(shares)
+    async (name: string, shares: string[], flags: Record<string, unknown>) => {
+      const traffic = shares.length === 0 ? null : trafficOf(shares)
+      await inRegistry(flags, async (registry) => {
+        if (traffic === null) return printTraffic(deploymentIn(await registry.list(), name))
         await changeTraffic(registry, name, (deployment) => {
           for (const version of Object.keys(traffic)) checkHas(deployment, version)
           return traffic
         })
-      }),
+      })
+    },
   )
 }
 
@@ -49,12 +50,12 @@ function trafficOf(shares: readonly string[]): Traffic {
   const entries = shares.map((text) => {
     const [, version, weight] = /^([^=]+)=(.*)$/.exec(text) ?? []
     if (version === undefined || weight === undefined) {
-      throw new UserFailure(`${JSON.stringify(text)}: write version=percent, like main=90 v2=10.`)
+      throw new UsageFailure(`${JSON.stringify(text)}: write version=percent, like main=90 v2=10.`)
     }
     return [version, percent(weight, version)] as const
   })
   if (!entries.some(([, weight]) => weight > 0)) {
-    throw new UserFailure('At least one version must have a weight above 0.')
+    throw new UsageFailure('At least one version must have a weight above 0.')
   }
   return Object.fromEntries(entries)
 }

@@ -3,7 +3,7 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
-import { UserFailure } from '../failure.js'
+import { UsageFailure } from '../failure.js'
 
 const EXTENSIONS = new Set(['.ts', '.mts', '.js', '.mjs'])
 const IMPORTS_CALLGATE =
@@ -16,13 +16,13 @@ export interface FunctionPaths {
   readonly folders: readonly string[]
 }
 
-/** Throws a UserFailure for a path that is not there. */
+/** Throws a UsageFailure for a path that is not there. */
 export function functionPaths(paths: readonly string[]): FunctionPaths {
   const files = new Set<string>()
   const folders = new Set<string>()
   for (const path of paths.map((given) => resolve(given))) {
     const entry = statSync(path, { throwIfNoEntry: false })
-    if (entry === undefined) throw new UserFailure(`${path} does not exist.`)
+    if (entry === undefined) throw new UsageFailure(`${path} does not exist.`)
     if (!entry.isDirectory()) files.add(path)
     else {
       folders.add(path)

@@ -11,6 +11,7 @@ import * as errors from 'jose/errors'
 // By their own names: all of jose is 46 modules, these are twelve, and a gateway that starts loads each.
 import { jwtVerify } from 'jose/jwt/verify'
 import { LRUCache } from 'lru-cache'
+import { ConfigError, variableName } from '../../shared/config.js'
 import { KeysUnavailable } from './kept-keys.js'
 import { type KeySourceConfig, keySource, PUBLIC_KEY_ALGORITHMS } from './key-source.js'
 
@@ -69,7 +70,7 @@ const MAX_TOKEN_CHARS = 8 * 1024
 const CACHE_KEY_CHARS = 32
 const MAX_CACHE_AGE_MS = 2 * 60_000
 
-/** @throws Error when the configuration contradicts itself or its key cannot be read. */
+/** @throws ConfigError when the configuration contradicts itself or its key cannot be read. */
 export function createAuthenticator(config: AuthConfig): Authenticator {
   for (const algorithm of config.algorithms) {
     if (algorithm !== 'HS256' && !PUBLIC_KEY_ALGORITHMS.includes(algorithm)) {
@@ -80,10 +81,13 @@ export function createAuthenticator(config: AuthConfig): Authenticator {
   if (keys === undefined) return new Authenticator(config, [], undefined)
   const algorithms = config.algorithms.filter((algorithm) => keys.algorithms.includes(algorithm))
   if (algorithms.length === 0) {
-    throw new Error(
-      `The JWT key verifies ${keys.algorithms.join(', ')}, none of which is in the configured ` +
-        `algorithms (${config.algorithms.join(', ')}).`,
+    const key = config.keyFile === undefined ? 'a key set' : 'the key'
+    const [accepted, possible] = [config.algorithms, keys.algorithms].map((names) =>
+      names.join(', '),
     )
+    throw new ConfigError([
+      `${variableName('algorithms')}: accepts ${accepted}, and ${key} that is configured verifies ${possible}`,
+    ])
   }
   return new Authenticator(config, algorithms, keys.resolve)
 }

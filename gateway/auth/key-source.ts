@@ -7,9 +7,10 @@ import type { JWTVerifyGetKey } from 'jose'
 import { createLocalJWKSet } from 'jose/jwks/local'
 import { createRemoteJWKSet } from 'jose/jwks/remote'
 import type { Logger } from 'pino'
+import { ConfigError, variableName } from '../../shared/config.js'
 import { KeptKeys, type KeyAges } from './kept-keys.js'
 import { LiveFile } from './live-file.js'
-import { readSingleKey } from './single-key.js'
+import { readSingleKey, type SingleKey } from './single-key.js'
 
 export interface KeySourceConfig {
   /** At most one of the three. */
@@ -55,11 +56,12 @@ const FILE_AGES: KeyAges = {
   pauseAfterFailureMs: FILE_CHECK_MS,
 }
 
-/** @throws Error when there is more than one, or the file with one key cannot be used */
+/** @throws ConfigError when there is more than one, or the file with one key cannot be used */
 export function keySource(config: KeySourceConfig): KeySource | undefined {
   const { keyFile, jwksFile, jwksUrl } = config
   if ([keyFile, jwksFile, jwksUrl].filter((source) => source !== undefined).length > 1) {
-    throw new Error('Set only one of a JWT key, a JWKS file and a JWKS URL.')
+    const [key, file, url] = ['jwtKeyFile', 'jwksFile', 'jwksUrl'].map(variableName)
+    throw new ConfigError([`${key}, ${file}, ${url}: only one of them can be set`])
   }
   if (keyFile !== undefined) return singleKeyFile(keyFile, config)
   if (jwksFile !== undefined) return keySetFile(jwksFile, config)
@@ -93,7 +95,7 @@ function keySetFile(path: string, { log, steadyNow }: KeySourceConfig): KeySourc
 }
 
 function singleKeyFile(path: string, { log, steadyNow }: KeySourceConfig): KeySource {
-  const { algorithm, key } = readSingleKey(readFileSync(path, 'utf8'))
+  const { algorithm, key } = firstKey(path)
   // What a shell's `<(…)` gives can be read once.
   if (!statSync(path).isFile()) return { algorithms: [algorithm], resolve: () => key }
   const file = new LiveFile<JWTVerifyGetKey>(path, (text) => {
@@ -113,4 +115,12 @@ function singleKeyFile(path: string, { log, steadyNow }: KeySourceConfig): KeySo
     nowMs: steadyNow,
   })
   return { algorithms: [algorithm], resolve: keys.resolve }
+}
+
+function firstKey(path: string): SingleKey {
+  try {
+    return readSingleKey(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new ConfigError([`${variableName('jwtKeyFile')}: ${(error as Error).message}`])
+  }
 }

@@ -47,10 +47,10 @@ t.test('callgate gateway', async (t) => {
     t.match(second, { status: 1, stderr: new RegExp(`^callgate: .*${port}.*taken.*\\n$`) })
   })
 
-  await t.test('a key file that is not there is one sentence', async (t) => {
+  await t.test('a key file that is not there is a fault of the configuration', async (t) => {
     const { status, stderr } = await runCommand(['gateway', '--jwt-key-file', 'no.pem'], options)
-    t.equal(status, 1)
-    t.match(stderr, /^callgate: ENOENT: no such file or directory, open 'no\.pem'\n$/)
+    t.equal(status, 2)
+    t.match(stderr, /^ {2}CALLGATE_JWT_KEY_FILE: ENOENT: no such file .*'no\.pem'$/m)
   })
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -44,6 +44,22 @@ for (const args of [
   })
 }
 
+for (const args of [
+  ['runner', 'missing.ts'],
+  ['deploy', 'missing.ts'],
+  ['dev', 'missing'],
+  ['deploy', 'options.js', '--version', 'v1.2'],
+  ['deploy', 'options.js', '--weight', 'much'],
+  ['traffic', 'echo', 'v2'],
+  ['call', 'echo', '{'],
+]) {
+  t.test(`what cannot be is status 2, in one sentence: ${args.join(' ')}`, async (t) => {
+    const { status, stdout, stderr } = await runCommand(args, { cwd: folderWith(t, {}) })
+    t.same({ status, stdout }, { status: 2, stdout: '' })
+    t.match(stderr, /^callgate: .*\.\n$/)
+  })
+}
+
 t.test('help says what each option is, its variable and its default', async (t) => {
   const cwd = folderWith(t, {})
   const [all, deploy, dev, version] = await Promise.all([

@@ -112,7 +112,7 @@ t.test('callgate runner', async (t) => {
       t.type(await client.call('broken'), 'number')
 
       const absent = await runCommand(['runner', 'first.ts', 'a.ts', 'b.ts'], options)
-      t.match(absent, { status: 1, stderr: 'callgate: a.ts, b.ts: no such file.\n' })
+      t.match(absent, { status: 2, stderr: 'callgate: a.ts, b.ts: no such file.\n' })
       const lost = await runCommand(['runner', 'first.ts', '--nats-url', '127.0.0.1:1'], options)
       t.match(lost, {
         status: 1,
