@@ -4,10 +4,11 @@ import { type Deployment, sharesOf, type Traffic } from '../shared/deployment.js
 import { FUNCTION_VERSION } from '../shared/manifest.js'
 import { UsageFailure, UserFailure } from './failure.js'
 
-export function checkedVersion(text: string): string {
+/** @param source where the user has written it */
+export function checkedVersion(text: string, source = '--version'): string {
   if (FUNCTION_VERSION.test(text)) return text
   throw new UsageFailure(
-    `--version: ${JSON.stringify(text)} is not a version's name; use letters, digits, - and _, 63 at most.`,
+    `${source}: ${JSON.stringify(text)} is not a version's name; use letters, digits, - and _, 63 at most.`,
   )
 }
 

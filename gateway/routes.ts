@@ -2,8 +2,9 @@
 // gateway swaps them, so a lookup sees one deploy or the next and never half of each.
 // At each segment static text is tried first, then a parameter, then the wildcard; a branch that
 // leads nowhere, or only to other methods, is given up for the next. A host's own routes come
-// before those of every host. Paths are matched as sent: `..` and static escapes are not
-// resolved; parameters are percent-decoded once, so an escaped slash arrives as a slash.
+// before those of every host. Paths are matched as sent: static escapes are not resolved; parameters are
+// percent-decoded once, so an escaped slash arrives as a slash. What a URL parser behind us would read as
+// another path is refused, so that the path that was let in is the one that is served.
 
 import { type PathSegment, parsePath } from '../shared/route-pattern.js'
 
@@ -35,6 +36,8 @@ const NO_PARAMS: RouteParams = Object.freeze({})
 const NONE = Object.freeze({ kind: 'none' as const })
 const BAD_PATH = Object.freeze({ kind: 'bad_path' as const })
 const ANY_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+/** `.` and `..` as segments, however they are escaped; a backslash, which is a slash to URL; a fragment. */
+const AMBIGUOUS = /\/(?:\.|%2e){1,2}(?:\/|$)|[\\#]/i
 // The longest name DNS can hold; it bounds the work of looking for `*.` hosts.
 const MAX_HOST_CHARS = 253
 
@@ -185,7 +188,7 @@ class HostRoutes<T> {
   }
 
   #search(method: string, path: string): RouteMatch<T> | undefined {
-    if (!/^\/[!-~]*$/.test(path)) return BAD_PATH
+    if (!/^\/[!-~]*$/.test(path) || AMBIGUOUS.test(path)) return BAD_PATH
     const search: Search = { method, path, values: [], otherMethods: undefined }
     const match = searchNode(this.#root, search, 0)
     const { otherMethods } = search

@@ -11,7 +11,7 @@ import { CodecError, decodeFrames } from '../shared/codec.js'
 import { type CallFrame, FRAME, type Frame } from '../shared/frame.js'
 import { IdMap } from '../shared/id-map.js'
 import { Mailroom, type Outbox } from '../shared/outbox.js'
-import { newPeerId, type Subjects } from '../shared/subjects.js'
+import { newPeerId, type Subjects, TOKEN } from '../shared/subjects.js'
 import { type CallEnvironment, RunnerCall } from './call.js'
 import { EarlyCancels } from './early-cancels.js'
 import { Slots } from './slots.js'
@@ -158,6 +158,8 @@ export class RunnerServer {
 
   #onMessage(message: BusMessage): void {
     const caller = this.#caller(this.#options.subjects.sender(message.subject))
+    // Anybody who may call may choose what stands there.
+    if (caller === null) return
     if (message.noResponders) return this.#onCallerGone(caller)
     try {
       decodeFrames(message.payload, (frame) => this.#onFrame(caller, frame))
@@ -240,9 +242,11 @@ export class RunnerServer {
     }
   }
 
-  #caller(id: string): Caller {
+  /** Null for an id that is none. */
+  #caller(id: string): Caller | null {
     let caller = this.#callers.get(id)
     if (caller === undefined) {
+      if (!TOKEN.test(id)) return null
       const { subjects } = this.#options
       const runnerId = this.#runnerId
       const outbox = this.#mailroom.outbox(

@@ -5,7 +5,7 @@
 // stays out (`msgpackr/pack`): it makes every start longer, and only values of many strings faster.
 
 import { Packr, Unpackr } from 'msgpackr/pack'
-import { FRAME, type Frame, isFlatHeaders, readFrame } from './frame.js'
+import { FRAME, type Frame, isAnswerHeaders, readFrame } from './frame.js'
 import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
 import { ReplyReader } from './reply-reader.js'
 
@@ -20,7 +20,7 @@ const valueUnpackr = new Unpackr({
 
 const replyReader = new ReplyReader((bytes) => {
   const headers = unpackAll(bytes)[0]
-  return isFlatHeaders(headers) ? headers : null
+  return isAnswerHeaders(headers) ? headers : null
 })
 
 /** Values of `application/msgpack` bodies come from strangers: no deeper, and no more of them. */

@@ -208,7 +208,7 @@ function isCall(frame: readonly unknown[]): boolean {
 
 function isHead(frame: readonly unknown[]): boolean {
   const status = frame[2]
-  return isCount(status) && status >= 200 && status <= 599 && isFlatHeaders(frame[3])
+  return isCount(status) && status >= 200 && status <= 599 && isAnswerHeaders(frame[3])
 }
 
 function isError(frame: readonly unknown[]): boolean {
@@ -266,8 +266,18 @@ function isPlainObject(value: unknown): boolean {
   return prototype === Object.prototype || prototype === null
 }
 
+const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+/** Each character stands for a byte; those that end a line would begin another field, or answer. */
+const FIELD_VALUE = /^[^\0\r\n\u0100-\uffff]*$/
+
+/** Whether it is what may stand in the head of an answer. */
+export function isAnswerHeaders(value: unknown): value is FlatHeaders {
+  if (!isFlatHeaders(value)) return false
+  return value.every((text, index) => (index % 2 === 0 ? FIELD_NAME : FIELD_VALUE).test(text))
+}
+
 /** Whether it is names and values in turn. */
-export function isFlatHeaders(value: unknown): value is FlatHeaders {
+function isFlatHeaders(value: unknown): value is FlatHeaders {
   if (!Array.isArray(value) || value.length % 2 !== 0) return false
   for (const item of value) if (typeof item !== 'string') return false
   return true

@@ -20,6 +20,7 @@ import {
 } from './frame.js'
 import { callBytesAtMost, packedPrincipal, writeCall } from './write-call.js'
 
+const PLAIN = /^[!-~]+$/
 /** A full chunk and the frame around it. */
 const MAX_MESSAGE_BYTES = MAX_CHUNK_BYTES + 1024
 
@@ -40,6 +41,10 @@ export class Mailroom {
    * @param isNumbered whether each message's number is added to it, to tell what has not arrived
    */
   outbox(subject: string, replySubject: string, isNumbered: boolean): Outbox {
+    // They are written into NATS commands as they are: one byte a character, and none that could end it.
+    if (!PLAIN.test(subject) || !PLAIN.test(replySubject)) {
+      throw new TypeError(`${JSON.stringify([subject, replySubject])}: no subjects to send to.`)
+    }
     return new Outbox(this, subject, replySubject, isNumbered)
   }
 

@@ -16,7 +16,7 @@ export function deployCommand(): Command {
     .argument('<file...>', 'files that export a function')
     .option(
       '--version <version>',
-      'beside the versions that are there; it has no calls until it has a weight',
+      'beside the versions that are there; it has no calls until it has a weight (CALLGATE_VERSION)',
     )
     .option('--weight <percent>', 'of the calls for this version; the others share the rest')
   return addSettings(command, 'NATS:', natsSettings).action(
@@ -48,8 +48,15 @@ interface Release {
   readonly weight: number | null
 }
 
-function releaseOf(version = DEFAULT_VERSION, weight: string | undefined): Release {
-  return { version: checkedVersion(version), weight: weight === undefined ? null : percent(weight) }
+function releaseOf(version: string | undefined, weight: string | undefined): Release {
+  const variable = process.env.CALLGATE_VERSION || DEFAULT_VERSION
+  return {
+    version:
+      version === undefined
+        ? checkedVersion(variable, 'CALLGATE_VERSION')
+        : checkedVersion(version),
+    weight: weight === undefined ? null : percent(weight),
+  }
 }
 
 async function manifestOf(file: string): Promise<Manifest> {

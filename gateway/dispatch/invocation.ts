@@ -20,6 +20,7 @@ import {
   ReceiveWindow,
 } from '../../shared/credit.js'
 import { CallError, type ErrorCode } from '../../shared/errors.js'
+import { headerValue } from '../../shared/flat-headers.js'
 import {
   type ErrorFrame,
   type FlatHeaders,
@@ -91,6 +92,8 @@ export class Invocation {
   #replyCreditBytes = 0
   #isReplyCreditHeld = false
   #window: ReceiveWindow | null = null
+  /** Of the answer's body; endless where its length is not known. */
+  #missingBytes = Number.POSITIVE_INFINITY
 
   /** Made by `Dispatcher.start` only. `body` is kept; the caller must not change it. */
   constructor(
@@ -291,6 +294,7 @@ export class Invocation {
   onHead(status: number, headers: FlatHeaders): void {
     if (this.isOver) return
     if (this.#state !== 'sent') return this.#breakProtocol()
+    this.#missingBytes = Number(headerValue(headers, 'content-length') ?? Number.POSITIVE_INFINITY)
     this.#beginAnswer()
     this.#handler.onHead(status, headers)
   }
@@ -298,6 +302,9 @@ export class Invocation {
   onBody(bytes: Uint8Array): void {
     if (this.isOver) return
     if (!this.#receive(bytes.length) || this.#messages !== null) return this.#breakProtocol()
+    // More than was said would be read as the next answer on the client's connection.
+    this.#missingBytes -= bytes.length
+    if (this.#missingBytes < 0) return this.#breakProtocol()
     this.#handler.onBody(bytes)
     if (this.#isUnflushed) return
     this.#isUnflushed = true

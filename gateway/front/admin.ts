@@ -1,7 +1,7 @@
 // The admin port: health for orchestrators, the fleet for operators. No authentication, so it listens on
 // loopback unless told otherwise.
 
-import type { HttpResponse } from 'uWebSockets.js'
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { listen } from './listen.js'
 import type { Uws } from './uws.js'
 
@@ -25,25 +25,27 @@ export async function serveAdmin(
   port: number,
 ): Promise<AdminServer> {
   const app = uws.App()
-  app.get('/healthz', (res) => sendJson(res, '200 OK', { status: 'ok' }))
-  app.get('/readyz', (res) => {
+  // By any method: load balancers ask with HEAD or OPTIONS as well.
+  app.any('/healthz', (res, req) => sendJson(res, req, '200 OK', { status: 'ok' }))
+  app.any('/readyz', (res, req) => {
     const reason = sources.whyNotReady()
-    if (reason === null) sendJson(res, '200 OK', { status: 'ready' })
-    else sendJson(res, '503 Service Unavailable', { status: 'not ready', reason })
+    if (reason === null) sendJson(res, req, '200 OK', { status: 'ready' })
+    else sendJson(res, req, '503 Service Unavailable', { status: 'not ready', reason })
   })
-  app.get('/fleet', (res) => sendJson(res, '200 OK', sources.fleet()))
-  app.any('/*', (res) =>
-    sendJson(res, '404 Not Found', { paths: ['/healthz', '/readyz', '/fleet'] }),
+  app.get('/fleet', (res, req) => sendJson(res, req, '200 OK', sources.fleet()))
+  app.any('/*', (res, req) =>
+    sendJson(res, req, '404 Not Found', { paths: ['/healthz', '/readyz', '/fleet'] }),
   )
   const socket = await listen(uws, app, host, port, { flag: '--admin-port' })
   return { port: uws.us_socket_local_port(socket), close: () => void app.close() }
 }
 
-function sendJson(res: HttpResponse, status: string, value: unknown): void {
+function sendJson(res: HttpResponse, req: HttpRequest, status: string, value: unknown): void {
+  const isHead = req.getMethod() === 'head'
+  const text = JSON.stringify(value)
   res.cork(() => {
-    res
-      .writeStatus(status)
-      .writeHeader('content-type', 'application/json')
-      .end(JSON.stringify(value))
+    res.writeStatus(status).writeHeader('content-type', 'application/json')
+    if (isHead) res.endWithoutBody(Buffer.byteLength(text))
+    else res.end(text)
   })
 }

@@ -5,6 +5,7 @@ import type { Principal } from '../auth/authenticator.js'
 import type { CallHead } from '../dispatch/answer-handler.js'
 import { hashOf } from '../dispatch/pick-runner.js'
 import type { RouteTarget } from '../functions.js'
+import { bearerOf } from './bearer.js'
 import { type RequestHead, valuesOf } from './request-head.js'
 
 /** Names of the claims that give a principal more than its equal share. */
@@ -82,7 +83,7 @@ export class CallHeads {
     const { priorityClaim, weightClaim } = this.#claims
     const standing: Standing = {
       wire: { subject, scopes: [...scopes], claims },
-      fairnessKey: subject ?? '',
+      fairnessKey: JSON.stringify(bearerOf({ subject, claims })),
       priority: within(-MOST_PRIORITY, claims[priorityClaim] ?? 0, MOST_PRIORITY, 0),
       weight: within(1, claims[weightClaim] ?? 1, MOST_WEIGHT, 1),
     }

@@ -216,7 +216,7 @@ export class ResponseWriter {
     if (status !== 200) res.writeStatus(STATUS_LINES.get(status) ?? `${status} Unknown`)
     for (let index = 0; index < headers.length; index += 2) {
       const name = headers[index]!
-      if (!isEngines(name)) res.writeHeader(name, headers[index + 1]!)
+      if (!isOurs(name)) res.writeHeader(name, fieldValue(headers[index + 1]!))
     }
     res.writeHeader('x-call-id', this.#callId)
   }
@@ -314,14 +314,15 @@ export class ResponseWriter {
   }
 }
 
-/** Whether the engine writes it itself. A set would have to hash the name, which is new in each answer. */
-function isEngines(name: string): boolean {
+/** Whether the engine or we write it ourselves. A set would have to hash the name, which is new in each answer. */
+function isOurs(name: string): boolean {
   switch (name) {
     case 'content-length':
     case 'transfer-encoding':
     case 'connection':
     case 'keep-alive':
     case 'date':
+    case 'x-call-id':
       return true
     default:
       return false
@@ -337,4 +338,9 @@ function contentLengthOf(headers: FlatHeaders): number | null {
   if (text === null) return null
   const bytes = Number(text)
   return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : null
+}
+
+/** Its characters stand for bytes; of a text, the engine would write them in UTF-8. */
+function fieldValue(text: string): string | Uint8Array {
+  return /[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1') : text
 }

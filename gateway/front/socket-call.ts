@@ -135,9 +135,15 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
 
   onAccept(protocol: string | null): void {
     if (this.#state !== 'calling') return
+    const { key, extensions, protocols, tokenProtocol } = this.#handshake
+    // It would stand in the head of our answer.
+    if (protocol !== null && !protocols.includes(protocol)) {
+      this.#invocation?.cancel()
+      const sentence = 'The function has chosen a subprotocol that the client does not offer.'
+      return this.refuse(new CallError('protocol_error', sentence))
+    }
     this.#state = 'open'
     this.#writer.abandon()
-    const { key, extensions, protocols, tokenProtocol } = this.#handshake
     // A browser that offered nothing but its token would take an answer without it for a failure.
     const chosen = protocol ?? (protocols.length === 1 ? tokenProtocol : null) ?? ''
     const res = this.#res
