@@ -1,10 +1,10 @@
 // JSON has no bytes: a Uint8Array would be `{"0":1,"1":2}` there, and an ArrayBuffer `{}`. Before a value
-// becomes JSON, the bytes within it become base64.
+// becomes JSON, the bytes within it become base64, and typed arrays of numbers, an embedding's say, arrays.
 //
 // Looking for them takes 20 ns of the 260 of a `{message}`, and 120 of the 1,180 of a chat's chunk; a replacer
 // would make of these 660 and 3,400.
 
-/** `value` itself, or, where there are bytes in it, a copy that has base64 in their place. */
+/** `value` itself, or, where there are such in it, a copy that has something of JSON in their place. */
 export function withBytesAsText(value: unknown): unknown {
   try {
     return shown(value, '')
@@ -30,7 +30,9 @@ function within(value: unknown): unknown {
   if (Array.isArray(value)) return withinArray(value)
   if (value instanceof Uint8Array) return base64(value)
   if (value instanceof ArrayBuffer) return base64(new Uint8Array(value))
-  return ArrayBuffer.isView(value) ? value : withinObject(value as Record<string, unknown>)
+  if (!ArrayBuffer.isView(value)) return withinObject(value as Record<string, unknown>)
+  if (value instanceof DataView) return base64(value)
+  return Array.from(value as unknown as Iterable<unknown>)
 }
 
 function withinArray(items: readonly unknown[]): unknown {
@@ -62,6 +64,6 @@ function withinObject(fields: Record<string, unknown>): unknown {
   return copy ?? fields
 }
 
-function base64(bytes: Uint8Array): string {
+function base64(bytes: ArrayBufferView): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }

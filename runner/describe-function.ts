@@ -25,6 +25,7 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
       `name: ${JSON.stringify(name)} is not a function's name; use lower-case letters, digits, - and _, 63 at most.`,
     )
   }
+  checkOptions(definition)
   const form = formOf(definition)
   const routes = routesOf(definition, name, form)
   return readManifest({
@@ -50,6 +51,40 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
     affinity: definition.affinity ?? null,
     loadTimeoutMs: limit(definition.loadTimeoutMs, DEFAULT_LOAD_TIMEOUT_MS),
   })
+}
+
+type KeyOf<Declaration> = Declaration extends unknown ? Extract<keyof Declaration, string> : never
+
+/** All that a declaration may have; the compiler sees to it that none is missing. */
+const OPTIONS: Readonly<Record<KeyOf<DefinedFunction>, true>> = {
+  name: true,
+  route: true,
+  auth: true,
+  input: true,
+  load: true,
+  loadTimeoutMs: true,
+  maxInputs: true,
+  timeoutMs: true,
+  firstByteMs: true,
+  idleMs: true,
+  pingMs: true,
+  maxBodyBytes: true,
+  maxMessageBytes: true,
+  idempotent: true,
+  maxAttempts: true,
+  affinity: true,
+  run: true,
+  fetch: true,
+  socket: true,
+}
+
+/** What is misspelt would else be what its author did not want: a `scope` beside `auth`, a call for everybody. */
+function checkOptions(definition: DefinedFunction): void {
+  const unknown = Object.keys(definition).filter((key) => !Object.hasOwn(OPTIONS, key))
+  if (unknown.length === 0) return
+  throw new ManifestError(
+    `${unknown.join(', ')}: no option of a function. There are ${Object.keys(OPTIONS).join(', ')}.`,
+  )
 }
 
 function formOf(definition: DefinedFunction): Manifest['form'] {
@@ -96,8 +131,13 @@ function defaultRoute(name: string, form: Manifest['form']): string {
 function authOf({ auth }: DefinedFunction): Manifest['auth'] {
   if (auth === 'public') return 'public'
   if (auth === undefined) return { scopes: [] }
-  const scopes = typeof auth.scope === 'string' ? auth.scope.split(/\s+/) : [...auth.scope]
-  return { scopes: scopes.filter((scope) => scope !== '') }
+  const scope: unknown = typeof auth === 'object' ? auth?.scope : undefined
+  const given: unknown = typeof scope === 'string' ? scope.split(/\s+/) : scope
+  const scopes = Array.isArray(given) ? given.filter((each) => each !== '') : []
+  if (scopes.length > 0 && Object.keys(auth).length === 1) return { scopes }
+  throw new ManifestError(
+    "auth: is 'public', or { scope: 'a b' } with one scope or more; leave it out to take any valid token.",
+  )
 }
 
 /** `Infinity` is null on the wire and in JSON. */

@@ -35,11 +35,16 @@ export interface AdmissionOptions {
   readonly log: Logger
 }
 
+/** RFC 9110, 7.2: a name or an address, and perhaps a port; nothing where the target has no authority. */
+const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?$/
+
 /** They are asked for again after so long. */
 const KEYS_RETRY_AFTER_SECONDS = 5
 
 export class Admission {
   readonly #options: AdmissionOptions
+  /** Most clients send the same one. */
+  #goodHost = ''
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -47,6 +52,10 @@ export class Admission {
 
   /** @param method the request's, or `WS` for an upgrade */
   decide(call: PendingCall, method: string, head: RequestHead): void {
+    if (!this.#isGood(head.host)) {
+      const error = new CallError('bad_request', 'The Host is no name or address.')
+      return call.refuse(error, { connection: 'cut' })
+    }
     const match = this.#options.functions.match(method, head.host, head.path)
     switch (match.kind) {
       case 'found':
@@ -55,7 +64,10 @@ export class Admission {
         return call.refuse(...wrongMethod(match.allow, match.upgrade))
       case 'bad_path':
         return call.refuse(
-          new CallError('bad_request', 'The path has a byte or an escape that no path may have.'),
+          new CallError(
+            'bad_request',
+            'The path has a byte, an escape or a dot segment that no path may have.',
+          ),
           { connection: 'cut' },
         )
       case 'none':
@@ -63,6 +75,13 @@ export class Admission {
       default:
         match satisfies never
     }
+  }
+
+  #isGood(host: string): boolean {
+    if (host === this.#goodHost) return true
+    if (!HOST.test(host)) return false
+    this.#goodHost = host
+    return true
   }
 
   #authorize(

@@ -208,6 +208,19 @@ t.test('a Host that is no host is the client’s fault', async (t) => {
   }
 })
 
+t.test('a Host that no URL may have gets no further', async (t) => {
+  for (const host of ['a b/c?', 'u:p@x', '<script>', 'x/y', '[::1', 'a#b', 'a"b']) {
+    const client = await system.connect()
+    await client.write(`GET /any/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    t.equal((await client.answer())?.status, 400, host)
+  }
+  for (const host of ['x', 'x:80', '[::1]:8080', 'a-b.example.', '']) {
+    const client = await system.connect()
+    await client.write(`GET /any/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    t.equal((await client.answer())?.status, 200, host)
+  }
+})
+
 t.test('a method that fetch forbids is not allowed', async (t) => {
   // An ANY route took every word for a method, and `new Request()` throws for these two.
   for (const method of ['TRACE', 'CONNECT']) {

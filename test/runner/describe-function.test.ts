@@ -61,7 +61,6 @@ t.test('stray spaces in a scope are no scope', async (t) => {
   for (const [scope, scopes] of [
     ['a  b', ['a', 'b']],
     [' a', ['a']],
-    ['', []],
   ] as const) {
     const { auth } = describeFunction(defineFunction({ auth: { scope }, run }), 'f')
     t.same(auth, { scopes })
@@ -99,4 +98,12 @@ t.test('what cannot be deployed is refused, with a word about it', async (t) => 
   refused({ run, maxInputs: 0 }, /maxInputs/)
   refused({ run, maxInputs: 1.5, timeoutMs: -1 }, /maxInputs: .*timeoutMs: /)
   refused({ run, timeoutMs: Number.NaN }, /timeoutMs/)
+  // Each of them would let in more callers than its author meant.
+  refused({ run, scope: 'admin', bogus: 1 }, /^scope, bogus: no option of a function/)
+  for (const scope of ['', ' ', [], [''], undefined, null, 1]) {
+    refused({ run, auth: { scope } }, /^auth: is 'public', or \{ scope/)
+  }
+  for (const auth of ['none', false, null, {}, { scopes: ['a'] }, { scope: 'a', scopes: ['b'] }]) {
+    refused({ run, auth }, /^auth: is 'public', or \{ scope/)
+  }
 })

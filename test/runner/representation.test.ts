@@ -116,7 +116,12 @@ const WITHIN: Record<string, [value: unknown, json: unknown]> = {
     JSON.parse('{"__proto__":{"b":0}}', (key, value) => (key === 'b' ? BYTES : value)),
     JSON.parse(`{"__proto__":{"b":"${BASE64}"}}`),
   ],
-  'no bytes at all': [{ a: undefined, f: new Float64Array([0.5]) }, { f: { 0: 0.5 } }],
+  'a DataView': [new DataView(BYTES.buffer, BYTES.byteOffset, BYTES.length), BASE64],
+  'an embedding, which is an array': [
+    { a: undefined, list: [new Float32Array([0.5, 2, Number.NaN])], i: new Int8Array([-1]) },
+    { list: [[0.5, 2, null]], i: [-1] },
+  ],
+  'no bytes at all': [{ a: undefined, f: [0.5] }, { f: [0.5] }],
 }
 
 for (const [name, [value, expected]] of Object.entries(WITHIN)) {
