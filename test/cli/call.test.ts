@@ -98,7 +98,7 @@ t.test('callgate call', async (t) => {
 
   t.test('what is no JSON, no number, no NATS is one sentence', async (t) => {
     t.match(await call(['any', '{']), {
-      status: 1,
+      status: 2,
       stderr: /^callgate: The input is not JSON: .*\n$/,
     })
     t.match(await call(['any', '--timeout-ms', 'soon']), { status: 2, stderr: /--timeout-ms: / })

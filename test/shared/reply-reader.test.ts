@@ -40,7 +40,7 @@ t.test('replies of every size come back as they went, whatever their headers wer
   const messages = []
   const expected: unknown[] = []
   for (const id of [0, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1]) {
-    for (const headers of [JSON_HEADERS, [], ['x-é', 'ü'], JSON_HEADERS, ['x', 'y'.repeat(300)]]) {
+    for (const headers of [JSON_HEADERS, [], ['x-e', 'ü'], JSON_HEADERS, ['x', 'y'.repeat(300)]]) {
       for (const bytes of [0, 1, 255, 256, 70_000]) {
         const body = 'b'.repeat(bytes)
         messages.push(reply(id, 200 + (id % 400), headers, body))
