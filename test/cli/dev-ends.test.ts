@@ -57,7 +57,7 @@ t.test('what it cannot start with is one sentence', async (t) => {
   t.equal(taken.status, 1)
   t.match(taken.stderr, new RegExp(`^callgate: .*${port}.*taken.*\\n$`))
   const absent = await runCommand(['dev', 'nowhere'], { cwd })
-  t.match(absent, { status: 1, stderr: /^callgate: .*nowhere does not exist\.\n$/ })
+  t.match(absent, { status: 2, stderr: /^callgate: .*nowhere does not exist\.\n$/ })
   const wrong = await runCommand(['dev', '--port', 'x'], { cwd, env: { CALLGATE_LOG_FORMAT: 'y' } })
   t.match(wrong, { status: 2, stderr: /--port: [\s\S]*CALLGATE_LOG_FORMAT: / })
 })
