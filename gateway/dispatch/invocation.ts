@@ -13,12 +13,7 @@
 // queue; the runner link the slot.
 
 import { performance } from 'node:perf_hooks'
-import {
-  Allowance,
-  type CreditBudget,
-  MAX_WINDOW_BYTES,
-  ReceiveWindow,
-} from '../../shared/credit.js'
+import { Allowance, type CreditBudget, ReceiveWindow } from '../../shared/credit.js'
 import { CallError, type ErrorCode } from '../../shared/errors.js'
 import { headerValue } from '../../shared/flat-headers.js'
 import {
@@ -41,7 +36,9 @@ import type { RunnerLink } from './runner-link.js'
 const INITIAL_REPLY_CREDIT_BYTES = 16 * 1024
 /** What an invocation is granted even when the budget is spent, so that it goes on. */
 const LEAST_REPLY_CREDIT_BYTES = 4 * 1024
-const REPLY_LIMITS = { leastBytes: LEAST_REPLY_CREDIT_BYTES, maxBytes: MAX_WINDOW_BYTES }
+/** With twice as much downloads are no faster, and a caller with eight of them holds 15 MiB more. */
+const MAX_REPLY_WINDOW_BYTES = 4 * 1024 * 1024
+const REPLY_LIMITS = { leastBytes: LEAST_REPLY_CREDIT_BYTES, maxBytes: MAX_REPLY_WINDOW_BYTES }
 
 export type InvocationState = 'queued' | 'sent' | 'answering' | 'settling' | 'ended'
 

@@ -72,7 +72,7 @@ async function run(testbed: Testbed, { starts, pauseSeconds }: Options): Promise
     },
     {
       what: "node, importing the runner's modules",
-      ms: await bareStarts(testbed, starts, importing('runner/main.js')),
+      ms: await bareStarts(testbed, starts, importing('runner/process.js')),
     },
     ...(await gatewayAndRunners(testbed, around, starts)),
     {
