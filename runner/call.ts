@@ -143,7 +143,9 @@ export class RunnerCall implements Limited {
   #serve(): Promise<void> {
     const { definition } = this.#environment
     if (definition.socket !== undefined) {
-      return serveSocket(definition, this.#context, this.#socket!)
+      // Over NATS anybody can call anything; a gateway's routes lead nothing but handshakes here.
+      if (this.#frame[5] === 'WS') return serveSocket(definition, this.#context, this.#socket!)
+      return Promise.reject(new RunnerError('upgrade_required', 'It takes WebSockets only.'))
     }
     if (definition.run !== undefined) {
       return serveRun(definition, this.#context, this.#body, this.#reply)

@@ -47,6 +47,21 @@ t.test('calling functions from code', async (t) => {
     defineFunction({ name: 'page', fetch: (request) => Response.json({ url: request.url }) }),
   )
 
+  await t.test('a function that takes WebSockets says so, and takes no harm', async (t) => {
+    await system.serve(
+      defineFunction({
+        name: 'talk',
+        socket: async (socket) => {
+          for await (const message of socket) await socket.send(message)
+        },
+      }),
+    )
+    // It accepted a handshake that nobody had made: the caller took that for a break of the protocol.
+    const refused = { code: 'upgrade_required', message: /WebSockets only/ }
+    for (let count = 0; count < 3; count++) await t.rejects(client.call('talk', 1), refused)
+    await system.atRest('talk')
+  })
+
   await t.test('values arrive as they were', async (t) => {
     const value = {
       text: 'ä\u0000😀',
