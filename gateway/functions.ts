@@ -66,7 +66,7 @@ export class Functions {
   ): Promise<Functions> {
     const functions = new Functions(registry, log, onDeployed)
     await functions.#follow()
-    functions.#guard = await registry.guard(() => functions.#onReplaced(), GUARD_MS)
+    functions.#guard = await registry.guard(() => functions.#onReplaced(), GUARD_MS, log)
     return functions
   }
 

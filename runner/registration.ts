@@ -26,5 +26,6 @@ export async function keepRegistered(
       log.info({ routes: manifest.routes }, 'function registered')
   }
   await register()
-  await registry.guard(register, GUARD_MS)
+  // It ends with the connection.
+  await registry.guard(register, GUARD_MS, log)
 }

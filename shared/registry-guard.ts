@@ -1,6 +1,7 @@
 // Notices that the registry is not the one that it was: a NATS server has come back without its store, or
 // somebody has deleted the bucket. Nothing else tells: a watch of the old one stays silent for ever.
 
+import type { Logger } from 'pino'
 import type { NatsBus } from './nats.js'
 
 const RETRY_MS = 1_000
@@ -12,16 +13,19 @@ export interface RegistryGuardOptions {
   /** Makes good what is lost. Called again, a little later, where it rejects. */
   readonly onReplaced: () => Promise<void>
   /** Besides every return of the connection. */
-  readonly everyMs?: number
+  readonly everyMs: number
+  /** Told once of what fails, until it does not any more. */
+  readonly log: Pick<Logger, 'error'>
 }
 
 export class RegistryGuard {
   readonly #options: RegistryGuardOptions
   readonly #stopListening: () => void
-  readonly #interval: NodeJS.Timeout | null
+  readonly #interval: NodeJS.Timeout
   #identity: string | null
   #retry: NodeJS.Timeout | null = null
   #isChecking = false
+  #isFailing = false
   #isClosed = false
 
   /** Resolves when it knows the registry of now. It ends with the connection, or by `close`. */
@@ -36,15 +40,14 @@ export class RegistryGuard {
     this.#stopListening = bus.onConnection((isConnected) => {
       if (isConnected) void this.#check()
     })
-    this.#interval = everyMs === undefined ? null : setInterval(() => void this.#check(), everyMs)
-    this.#interval?.unref()
+    this.#interval = setInterval(() => void this.#check(), everyMs).unref()
     void bus.closed.then(() => this.close())
   }
 
   close(): void {
     this.#isClosed = true
     this.#stopListening()
-    if (this.#interval !== null) clearInterval(this.#interval)
+    clearInterval(this.#interval)
     if (this.#retry !== null) clearTimeout(this.#retry)
   }
 
@@ -54,15 +57,30 @@ export class RegistryGuard {
     const { identity, onReplaced } = this.#options
     try {
       const found = await identity()
-      if (found === this.#identity && found !== null) return
       if (this.#isClosed) return
-      await onReplaced()
-      this.#identity = await identity()
-    } catch {
+      if (found !== this.#identity || found === null) {
+        await onReplaced()
+        this.#identity = await identity()
+      }
+      this.#isFailing = false
+    } catch (error) {
       // JetStream may take longer to be back than the connection; when that is lost, its return asks again.
-      if (!this.#isClosed) this.#retry = setTimeout(() => void this.#check(), RETRY_MS).unref()
+      if (!this.#isFailing && !this.#isClosed) {
+        this.#options.log.error(
+          { err: error },
+          'the function registry cannot be looked at: trying again',
+        )
+      }
+      this.#isFailing = true
+      this.#checkLater()
     } finally {
       this.#isChecking = false
     }
+  }
+
+  /** One retry at a time, whoever has asked: checks by the clock must not begin a chain each. */
+  #checkLater(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    if (!this.#isClosed) this.#retry = setTimeout(() => void this.#check(), RETRY_MS).unref()
   }
 }

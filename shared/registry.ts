@@ -7,6 +7,7 @@
 
 import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
+import type { Logger } from 'pino'
 import { type Deployment, readTraffic, sameTraffic, type Traffic } from './deployment.js'
 import {
   DEFAULT_VERSION,
@@ -149,7 +150,11 @@ export class Registry {
    * its name, or when there was none any more and an empty one has been made. Ends with the connection.
    * @param everyMs to look so often, besides every return of the connection
    */
-  guard(onReplaced: () => Promise<void>, everyMs?: number): Promise<RegistryGuard> {
+  guard(
+    onReplaced: () => Promise<void>,
+    everyMs: number,
+    log: Pick<Logger, 'error'>,
+  ): Promise<RegistryGuard> {
     return RegistryGuard.start({
       bus: this.#bus,
       identity: () => this.#madeAt(),
@@ -157,7 +162,8 @@ export class Registry {
         await openBucket(this.#bus, this.#bucket, this.#options)
         await onReplaced()
       },
-      ...(everyMs === undefined ? {} : { everyMs }),
+      everyMs,
+      log,
     })
   }
 

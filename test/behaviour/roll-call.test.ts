@@ -12,6 +12,12 @@ const system = await System.start(t, { nats })
 t.test('a gateway without any runner is ready', async (t) => {
   const response = await fetch(`${system.gateway.adminUrl}/readyz`)
   t.equal(response.status, 200)
+  for (const method of ['HEAD', 'OPTIONS']) {
+    for (const path of ['/readyz', '/healthz']) {
+      const probe = await fetch(`${system.gateway.adminUrl}${path}`, { method })
+      t.equal(probe.status, 200, `${method} ${path}`)
+    }
+  }
 })
 
 t.test('a gateway that listens has heard of every runner', async (t) => {
