@@ -1,11 +1,14 @@
 // The function registry, for commands that read or write it.
 
+import type { Bus } from '../shared/bus.js'
 import type { NatsConfig } from '../shared/config.js'
 import { connectNats } from '../shared/nats.js'
 import { Registry } from '../shared/registry.js'
-import { subjectsIn } from '../shared/subjects.js'
+import { type Subjects, subjectsIn } from '../shared/subjects.js'
 
 export interface RegistrySession {
+  readonly bus: Bus
+  readonly subjects: Subjects
   readonly registry: Registry
   close(): Promise<void>
 }
@@ -13,10 +16,9 @@ export interface RegistrySession {
 export async function openRegistry(config: NatsConfig): Promise<RegistrySession> {
   const bus = await connectNats(config, 'callgate cli')
   try {
-    const registry = await Registry.open(bus, subjectsIn(config.namespace), {
-      replicas: config.registryReplicas,
-    })
-    return { registry, close: () => bus.close() }
+    const subjects = subjectsIn(config.namespace)
+    const registry = await Registry.open(bus, subjects, { replicas: config.registryReplicas })
+    return { bus, subjects, registry, close: () => bus.close() }
   } catch (error) {
     await bus.close()
     throw error

@@ -14,7 +14,7 @@ import {
   ManifestError,
   readManifest,
 } from '../shared/manifest.js'
-import { parseRoute } from '../shared/route-pattern.js'
+import { parsePath, parseRoute } from '../shared/route-pattern.js'
 import type { DefinedFunction } from './define-function.js'
 
 /** @param defaultName from the file's name, where the function declares none */
@@ -28,6 +28,7 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
   checkOptions(definition)
   const form = formOf(definition)
   const routes = routesOf(definition, name, form)
+  checkAffinity(definition, routes)
   return readManifest({
     version: MANIFEST_VERSION,
     name,
@@ -113,6 +114,19 @@ function routesOf(definition: DefinedFunction, name: string, form: Manifest['for
     }
   }
   return routes
+}
+
+/** A parameter that no route has would be a key that no call has. */
+function checkAffinity({ affinity }: DefinedFunction, routes: readonly string[]): void {
+  const param: unknown = affinity != null && 'param' in affinity ? affinity.param : undefined
+  if (typeof param !== 'string') return
+  const segments = routes.flatMap((route) => parsePath(parseRoute(route).path))
+  const names = segments.map((segment) => {
+    if (segment.kind === 'static') return null
+    return segment.kind === 'wildcard' ? '*' : segment.name
+  })
+  if (names.includes(param)) return
+  throw new ManifestError(`affinity: none of the routes has a parameter ${param}.`)
 }
 
 function readRoute(text: string): ReturnType<typeof parseRoute> {

@@ -7,6 +7,15 @@ import type { TokenClaims } from '../development-key.js'
 import { addSettings } from '../settings-options.js'
 import { stateSettings } from '../state-dir.js'
 
+/** Claims that have an option of their own, or follow from one. */
+const OPTION_OF: Readonly<Record<string, string>> = {
+  sub: '--sub',
+  scope: '--scope',
+  exp: '--ttl',
+  iat: '--ttl',
+  iss: '--issuer',
+  aud: '--audience',
+}
 const TTL = /^\d+ ?(s|m|h|d|w)$/
 
 type Claims = Readonly<Record<string, unknown>>
@@ -48,6 +57,8 @@ function withClaim(text: string, claims: Claims): Claims {
   if (name === undefined || value === undefined) {
     throw new ConfigError([`--claim: ${text} has no value; write name=value`])
   }
+  const option = Object.hasOwn(OPTION_OF, name) ? OPTION_OF[name] : undefined
+  if (option !== undefined) throw new ConfigError([`--claim: ${name} is set by ${option}`])
   try {
     return { ...claims, [name]: JSON.parse(value) }
   } catch {

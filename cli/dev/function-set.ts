@@ -16,10 +16,19 @@ export interface FunctionSetOptions {
   /** Takes a function out of the registry. */
   readonly undeploy: (name: string) => Promise<void>
   readonly onReady: (file: string, runner: { name: string; routes: readonly string[] }) => void
-  readonly onFailed: (file: string, message: string, retryInMs: number | null) => void
+  /** `name` is that under which the function was loaded before; null where it never was. */
+  readonly onFailed: (failure: FunctionFailure) => void
   readonly onRestart: (file: string) => void
   readonly onRemoved: (file: string) => void
   readonly onSameName: (file: string, otherFile: string, name: string) => void
+}
+
+export interface FunctionFailure {
+  readonly file: string
+  readonly message: string
+  /** Null when it is not tried again by itself. */
+  readonly retryInMs: number | null
+  readonly name: string | null
 }
 
 interface Member {
@@ -109,7 +118,7 @@ export class FunctionSet {
           onSettled()
         },
         onFailed: (message, retryInMs) => {
-          onFailed(file, message, retryInMs)
+          onFailed({ file, message, retryInMs, name: member.name })
           this.#onStarted(member)
           onSettled()
         },

@@ -13,6 +13,7 @@ import { UserFailure } from '../failure.js'
 import { openRegistry, type RegistrySession } from '../registry-session.js'
 import { toEnvironment } from '../settings-options.js'
 import { toldToStop } from '../signals.js'
+import { announceFailed } from './announce-failed.js'
 import { banner } from './banner.js'
 import { type DevConfig, readDevConfig } from './dev-config.js'
 import { DevTokens } from './dev-tokens.js'
@@ -74,7 +75,7 @@ export async function dev(paths: string[], flags: Record<string, unknown>): Prom
 function startFunctions(
   folders: readonly string[],
   config: DevConfig,
-  { registry }: RegistrySession,
+  { bus, subjects, registry }: RegistrySession,
   onReady: (name: string) => Promise<void>,
 ): FunctionSet {
   const { hasOwnKeys: _, stateDir: __, ...settings } = config
@@ -89,7 +90,8 @@ function startFunctions(
     },
     onReady: (_file, { name }) => void onReady(name).catch(sayFailed),
     onRestart: (file) => say(`${short(file)} has changed.`),
-    onFailed: (file, message, retryInMs) => {
+    onFailed: ({ file, message, retryInMs, name }) => {
+      if (name !== null && retryInMs === null) announceFailed(bus, subjects, name, message)
       const sentence = message.split('\n    at ')[0]!
       const named = sentence.includes(file) ? sentence : `${file}: ${sentence}`
       const next = retryInMs === null ? 'Mend it and save it.' : 'Starting it again.'

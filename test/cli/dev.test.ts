@@ -87,6 +87,7 @@ t.test('callgate dev, as one works with it', async (t) => {
     mkdirSync(join(functions, 'lib'))
     writeFileSync(join(functions, 'lib/name.ts'), 'export const name = "sun"')
     await dev.printed(/greeting is live/, from)
+    while ((await get('/greeting')).status === 503);
     t.same((await get('/greeting')).body, { greeting: 'Good day, sun' })
   })
 
@@ -103,8 +104,10 @@ t.test('callgate dev, as one works with it', async (t) => {
       /^functions\/greeting\.ts cannot be imported: .* \(functions\/lib\/name\.ts:1:\d+\)\n/
     t.match(said, sentence)
     t.equal(dev.stderr, '', 'and no stack')
+    t.match(await get('/greeting'), { status: 503, body: { code: 'load_failed' } })
     replace('export const name = "star"')
     await dev.printed(/greeting is live/, from)
+    while ((await get('/greeting')).status === 503);
     t.same((await get('/greeting')).body, { greeting: 'Good day, star' })
   })
 

@@ -106,6 +106,8 @@ t.test('a token is signed with the key of the state folder', async (t) => {
 
   const wrong = await runCommand(['token', '--sub', 'ann', '--ttl', 'soon'], { cwd })
   t.match(wrong, { status: 2, stderr: /--ttl: soon is no duration/ })
+  const twice = await runCommand(['token', '--sub', 'ann', '--claim', 'exp=1'], { cwd })
+  t.match(twice, { status: 2, stderr: /--claim: exp is set by --ttl/ })
 })
 
 t.test("dev's own key needs its algorithm, unless the user has keys", async (t) => {

@@ -98,6 +98,7 @@ t.test('what cannot be deployed is refused, with a word about it', async (t) => 
   refused({ run, maxInputs: 0 }, /maxInputs/)
   refused({ run, maxInputs: 1.5, timeoutMs: -1 }, /maxInputs: .*timeoutMs: /)
   refused({ run, timeoutMs: Number.NaN }, /timeoutMs/)
+  refused({ run, route: 'GET /a/:b/c', affinity: { param: 'c' } }, /^affinity: none .* c\.$/)
   // Each of them would let in more callers than its author meant.
   refused({ run, scope: 'admin', bogus: 1 }, /^scope, bogus: no option of a function/)
   for (const scope of ['', ' ', [], [''], undefined, null, 1]) {
@@ -105,5 +106,13 @@ t.test('what cannot be deployed is refused, with a word about it', async (t) => 
   }
   for (const auth of ['none', false, null, {}, { scopes: ['a'] }, { scope: 'a', scopes: ['b'] }]) {
     refused({ run, auth }, /^auth: is 'public', or \{ scope/)
+  }
+})
+
+t.test('affinity by a parameter that a route has, or by the rest of a path', async (t) => {
+  for (const param of ['b', '*']) {
+    const route = ['GET /a/:b', 'POST /c/*']
+    const { affinity } = describeFunction(defineFunction({ route, affinity: { param }, run }), 'f')
+    t.same(affinity, { param })
   }
 })
