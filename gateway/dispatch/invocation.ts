@@ -13,9 +13,8 @@
 // queue; the runner link the slot.
 
 import { performance } from 'node:perf_hooks'
-import { Allowance, type CreditBudget, ReceiveWindow } from '../../shared/credit.js'
+import { Allowance, type CreditBudget } from '../../shared/credit.js'
 import { CallError, type ErrorCode } from '../../shared/errors.js'
-import { headerValue } from '../../shared/flat-headers.js'
 import {
   type ErrorFrame,
   type FlatHeaders,
@@ -29,16 +28,9 @@ import { MessageSender } from '../../shared/message-sender.js'
 import type { AnswerHandler, CallHead, SocketHandler } from './answer-handler.js'
 import { type ClockCode, Clocks } from './clocks.js'
 import type { Counters, Outcome } from './counters.js'
+import { ReplyWindow } from './reply-window.js'
 import { RequestBodySender } from './request-body-sender.js'
 import type { RunnerLink } from './runner-link.js'
-
-/** Response bytes without a grant: most answers fit, and a thousand streams hold half of the default budget. */
-const INITIAL_REPLY_CREDIT_BYTES = 16 * 1024
-/** What an invocation is granted even when the budget is spent, so that it goes on. */
-const LEAST_REPLY_CREDIT_BYTES = 4 * 1024
-/** With twice as much downloads are no faster, and a caller with eight of them holds 15 MiB more. */
-const MAX_REPLY_WINDOW_BYTES = 4 * 1024 * 1024
-const REPLY_LIMITS = { leastBytes: LEAST_REPLY_CREDIT_BYTES, maxBytes: MAX_REPLY_WINDOW_BYTES }
 
 export type InvocationState = 'queued' | 'sent' | 'answering' | 'settling' | 'ended'
 
@@ -85,12 +77,7 @@ export class Invocation {
   /** Its handler has pieces of the body and has not heard `onFlush`. */
   #isUnflushed = false
 
-  // What comes back: credit that the runner was given with the CALL, a window once the answer streams.
-  #replyCreditBytes = 0
-  #isReplyCreditHeld = false
-  #window: ReceiveWindow | null = null
-  /** Of the answer's body; endless where its length is not known. */
-  #missingBytes = Number.POSITIVE_INFINITY
+  readonly #reply: ReplyWindow
 
   /** Made by `Dispatcher.start` only. `body` is kept; the caller must not change it. */
   constructor(
@@ -105,6 +92,7 @@ export class Invocation {
     this.head = head
     this.#handler = handler
     this.counters = counters
+    this.#reply = new ReplyWindow(owner.budget)
     const replayBytes = head.isIdempotent && head.maxAttempts > 1 ? owner.retryBodyBytes : 0
     this.#body = new RequestBodySender(owner.budget, this, body, hasMore, replayBytes)
   }
@@ -169,7 +157,7 @@ export class Invocation {
 
   /** Bytes of `onBody` have left. */
   consumed(bytes: number): void {
-    const grantBytes = this.#window?.consume(bytes) ?? 0
+    const grantBytes = this.#reply.consume(bytes)
     if (grantBytes > 0) this.#runner?.outbox.send([FRAME.credit, this.#id, grantBytes])
   }
 
@@ -211,7 +199,7 @@ export class Invocation {
   cancel(outcome: 'cancelled' | 'succeeded' = 'cancelled'): void {
     this.#giveUp('cancelled', outcome)
     // Of an answer that is complete, what the client has not read and will not.
-    this.#window?.close()
+    this.#reply.close()
   }
 
   /** This end is leaving: like `cancel`, but the handler hears why. */
@@ -230,11 +218,7 @@ export class Invocation {
     const timeoutMs = this.#lostBecause === null ? this.head.timeoutMs : this.#leftMsOrNull
     this.#runner = runner
     this.#id = id
-    this.#replyCreditBytes = this.#owner.budget.reserve(
-      INITIAL_REPLY_CREDIT_BYTES,
-      LEAST_REPLY_CREDIT_BYTES,
-    )
-    this.#isReplyCreditHeld = true
+    const replyCreditBytes = this.#reply.open()
     const { outbox } = runner
     const { head } = this
     const { first, isWhole } = this.#body.begin(outbox, id)
@@ -243,7 +227,7 @@ export class Invocation {
       id,
       head.callId,
       timeoutMs,
-      this.#replyCreditBytes,
+      replyCreditBytes,
       head.method,
       head.url,
       head.params,
@@ -281,8 +265,9 @@ export class Invocation {
   // ---- for the runner link: frames ------------------------------------------------------------------
 
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
+    const isAllowed = this.#reply.fits(body.length)
     if (!this.#isLastFrameIn('sent')) return
-    if (body.length > this.#replyCreditBytes) return this.#breakProtocol()
+    if (!isAllowed) return this.#breakProtocol()
     this.#conclude('succeeded')
     this.#move('ended')
     this.#handler.onReply(status, headers, body)
@@ -291,17 +276,16 @@ export class Invocation {
   onHead(status: number, headers: FlatHeaders): void {
     if (this.isOver) return
     if (this.#state !== 'sent') return this.#breakProtocol()
-    this.#missingBytes = Number(headerValue(headers, 'content-length') ?? Number.POSITIVE_INFINITY)
-    this.#beginAnswer()
+    this.#beginAnswer(headers)
     this.#handler.onHead(status, headers)
   }
 
   onBody(bytes: Uint8Array): void {
     if (this.isOver) return
-    if (!this.#receive(bytes.length) || this.#messages !== null) return this.#breakProtocol()
-    // More than was said would be read as the next answer on the client's connection.
-    this.#missingBytes -= bytes.length
-    if (this.#missingBytes < 0) return this.#breakProtocol()
+    this.#clocks?.touch()
+    if (this.#messages !== null || !this.#reply.receiveBody(bytes.length)) {
+      return this.#breakProtocol()
+    }
     this.#handler.onBody(bytes)
     if (this.#isUnflushed) return
     this.#isUnflushed = true
@@ -315,12 +299,8 @@ export class Invocation {
   }
 
   onEnd(): void {
-    // What the client has not read yet stays on the budget until it has.
-    const window = this.#window
-    window?.finish()
-    this.#window = null
-    if (!this.#isLastFrameIn('answering')) return window?.close()
-    this.#window = window
+    this.#reply.finish()
+    if (!this.#isLastFrameIn('answering')) return this.#reply.close()
     this.#conclude('succeeded')
     this.#move('ended')
     this.#handler.onEnd()
@@ -354,7 +334,7 @@ export class Invocation {
     if (this.isOver) return
     const socket = this.#handler.socket
     if (this.#state !== 'sent' || socket === undefined) return this.#breakProtocol()
-    this.#beginAnswer()
+    this.#beginAnswer(NO_HEADERS)
     this.#messageAllowance = new Allowance(INITIAL_BODY_CREDIT_BYTES)
     this.#messages = new MessageSender(this.#runner!.outbox, this.#id, this.#messageAllowance)
     socket.onAccept(protocol)
@@ -362,8 +342,9 @@ export class Invocation {
 
   onMessage(flags: number, bytes: Uint8Array): void {
     if (this.isOver) return
+    this.#clocks?.touch()
     const socket = this.#acceptedSocket
-    if (socket === null || !this.#receive(bytes.length + MESSAGE_COST_BYTES)) {
+    if (socket === null || !this.#reply.receive(bytes.length + MESSAGE_COST_BYTES)) {
       return this.#breakProtocol()
     }
     socket.onMessage(bytes, (flags & MESSAGE_TEXT) !== 0, (flags & MESSAGE_LAST) !== 0)
@@ -426,18 +407,11 @@ export class Invocation {
     return this.#messages === null ? null : (this.#handler.socket ?? null)
   }
 
-  /** Counts bytes that came; false when there was no credit for them, or no answer has begun. */
-  #receive(bytes: number): boolean {
-    this.#clocks?.touch()
-    return this.#state === 'answering' && this.#window !== null && this.#window.receive(bytes)
-  }
-
-  #beginAnswer(): void {
+  #beginAnswer(headers: FlatHeaders): void {
     this.#body.dropKept()
     this.#clocks?.onFirstByte()
     this.#clocks?.touch()
-    this.#window = new ReceiveWindow(this.#owner.budget, this.#replyCreditBytes, REPLY_LIMITS)
-    this.#isReplyCreditHeld = false
+    this.#reply.begin(headers)
     this.#move('answering')
   }
 
@@ -529,10 +503,7 @@ export class Invocation {
   #giveBack(): void {
     this.#clocks?.stop()
     this.#clocks = null
-    if (this.#isReplyCreditHeld) this.#owner.budget.give(this.#replyCreditBytes)
-    this.#isReplyCreditHeld = false
-    this.#window?.close()
-    this.#window = null
+    this.#reply.release()
   }
 
   #dropAll(): void {
@@ -558,6 +529,7 @@ export class Invocation {
 }
 
 const NONE: readonly RunnerLink[] = []
+const NO_HEADERS: FlatHeaders = []
 
 /** Closes by which a client says that all is well: normal, going away, no code at all. */
 const NORMAL_CLOSES = new Set([1000, 1001, 1005])
