@@ -122,6 +122,7 @@ export class Answer implements AnswerHandler, AsyncIterable<unknown> {
       this.#whole = []
       if (this.#status >= 400) return this.#fail(statusError(this.#status, body))
       const value = this.#try(() => decode(body, this.#contentType))
+      if (this.#failure !== null) return
       this.#arrived.push({ value, bytes: 0 })
     }
     this.#hasEnded = true

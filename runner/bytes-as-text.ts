@@ -1,5 +1,6 @@
 // JSON has no bytes: a Uint8Array would be `{"0":1,"1":2}` there, and an ArrayBuffer `{}`. Before a value
-// becomes JSON, the bytes within it become base64, and typed arrays of numbers, an embedding's say, arrays.
+// becomes JSON, the bytes within it become base64, and typed arrays of numbers, an embedding's say, arrays;
+// a Map becomes an object and a Set an array, as they do in msgpack.
 //
 // Looking for them takes 20 ns of the 260 of a `{message}`, and 120 of the 1,180 of a chat's chunk; a replacer
 // would make of these 660 and 3,400.
@@ -28,6 +29,11 @@ function shown(value: unknown, key: string | number): unknown {
 function within(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return withinArray(value)
+  if (Object.getPrototypeOf(value) === Object.prototype) {
+    return withinObject(value as Record<string, unknown>)
+  }
+  if (value instanceof Map) return withinMap(value)
+  if (value instanceof Set) return withinArray([...value])
   if (value instanceof Uint8Array) return base64(value)
   if (value instanceof ArrayBuffer) return base64(new Uint8Array(value))
   if (!ArrayBuffer.isView(value)) return withinObject(value as Record<string, unknown>)
@@ -62,6 +68,13 @@ function withinObject(fields: Record<string, unknown>): unknown {
     copy[key] = text
   }
   return copy ?? fields
+}
+
+/** As msgpack has it: the keys are those of an object. */
+function withinMap(entries: ReadonlyMap<unknown, unknown>): unknown {
+  const fields = Object.create(null) as Record<string, unknown>
+  for (const [key, value] of entries) fields[String(key)] = value
+  return withinObject(fields)
 }
 
 function base64(bytes: ArrayBufferView): string {

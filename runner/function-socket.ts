@@ -18,6 +18,7 @@ import {
 import { MessageSender } from '../shared/message-sender.js'
 import type { Outbox } from '../shared/outbox.js'
 import type { CallSocket } from './define-function.js'
+import { inOwnMemory } from './own-memory.js'
 
 const LIMITS = { leastBytes: INITIAL_BODY_CREDIT_BYTES, maxBytes: MAX_WINDOW_BYTES }
 
@@ -160,7 +161,7 @@ export class FunctionSocket implements CallSocket {
     const whole = this.#pieces.length === 0 ? bytes : Buffer.concat([...this.#pieces, bytes])
     this.#pieces = []
     this.#pieceBytes = 0
-    this.#received.push({ data: isText ? textOf(whole) : whole, creditBytes })
+    this.#received.push({ data: isText ? textOf(whole) : inOwnMemory(whole), creditBytes })
     this.#wake()
     return true
   }

@@ -7,6 +7,7 @@ import { createParser } from 'eventsource-parser'
 import Negotiator from 'negotiator'
 import { CodecError, decodeValue, encodeValue } from '../shared/codec.js'
 import { withBytesAsText } from './bytes-as-text.js'
+import { inOwnMemory } from './own-memory.js'
 import { RunnerError } from './runner-error.js'
 
 const JSON_TYPE = 'application/json'
@@ -45,7 +46,7 @@ export async function decodeBody(body: Uint8Array, contentType: string | null): 
     case 'multipart/form-data':
       return decodeMultipart(body, contentType!)
     default:
-      return type.startsWith('text/') ? decodeText(body, contentType) : body
+      return type.startsWith('text/') ? decodeText(body, contentType) : inOwnMemory(body)
   }
 }
 

@@ -4,6 +4,7 @@
 import { BodyPieces } from '../shared/body-pieces.js'
 import { type CreditBudget, MAX_WINDOW_BYTES, ReceiveWindow } from '../shared/credit.js'
 import { INITIAL_BODY_CREDIT_BYTES } from '../shared/frame.js'
+import { inOwnMemory } from './own-memory.js'
 import { RunnerError } from './runner-error.js'
 
 const NOTHING = new Uint8Array(0)
@@ -102,7 +103,7 @@ export class RequestBody {
         pull: async (controller) => {
           const chunk = await this.read()
           if (chunk === null) controller.close()
-          else controller.enqueue(chunk)
+          else controller.enqueue(inOwnMemory(chunk))
         },
         cancel: () => this.fail(new Error('The request body was cancelled.')),
       },

@@ -109,7 +109,7 @@ async function sendStream(
 function asBytes(value: unknown): Uint8Array | null {
   if (value instanceof Uint8Array) return value
   if (value instanceof ArrayBuffer) return new Uint8Array(value)
-  if (ArrayBuffer.isView(value))
+  if (value instanceof DataView)
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
   return null
 }

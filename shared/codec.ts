@@ -4,15 +4,40 @@
 // are written by hand around the caller's bytes, which spares the largest payloads a copy. The native addon
 // stays out (`msgpackr/pack`): it makes every start longer, and only values of many strings faster.
 
-import { Packr, Unpackr } from 'msgpackr/pack'
+import { addExtension, Packr, Unpackr } from 'msgpackr/pack'
 import { FRAME, type Frame, isAnswerHeaders, readFrame } from './frame.js'
 import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
 import { ReplyReader } from './reply-reader.js'
+
+/**
+ * Views of memory that are neither bytes nor known to msgpackr without its own extensions: it would write one
+ * byte for each number, and then whatever lies behind them in its buffer.
+ */
+const OtherView = {
+  [Symbol.hasInstance]: (value: unknown) =>
+    ArrayBuffer.isView(value) && !(value instanceof Uint8Array),
+}
+
+// As in JSON: numbers become an array, and an error shows what was added to it, but not its message.
+addExtension({
+  Class: OtherView,
+  write: (view: ArrayBufferView) =>
+    view instanceof DataView
+      ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+      : Array.from(view as unknown as Iterable<number | bigint>),
+} as unknown as Parameters<typeof addExtension>[0])
+addExtension({
+  Class: Error,
+  write: (error: Error & { toJSON?(): unknown }) =>
+    typeof error.toJSON === 'function' ? error.toJSON() : { ...error },
+} as unknown as Parameters<typeof addExtension>[0])
 
 const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true })
 const frameUnpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
 // Other languages write every large integer in 64 bits: a number where one holds it exactly.
 const valueUnpackr = new Unpackr({
+  // A function may transfer bytes out of its input to a worker.
+  copyBuffers: true,
   useRecords: false,
   mapsAsObjects: true,
   int64AsType: 'auto' as 'number',

@@ -121,6 +121,10 @@ const WITHIN: Record<string, [value: unknown, json: unknown]> = {
     { a: undefined, list: [new Float32Array([0.5, 2, Number.NaN])], i: new Int8Array([-1]) },
     { list: [[0.5, 2, null]], i: [-1] },
   ],
+  'a Map and a Set, as in msgpack': [
+    { map: new Map<unknown, unknown>([[1, BYTES]]), set: new Set([BYTES, 2]), u: new Map() },
+    { map: { 1: BASE64 }, set: [BASE64, 2], u: {} },
+  ],
   'no bytes at all': [{ a: undefined, f: [0.5] }, { f: [0.5] }],
 }
 

@@ -32,6 +32,49 @@ t.test('a value comes back as it went', (t) => {
   t.end()
 })
 
+// msgpackr alone writes a byte for each number of the others, and then what lies in its buffer from before.
+const VIEWS: [view: unknown, expected: unknown][] = [
+  [new Float32Array([0.5, -2, Number.POSITIVE_INFINITY]), [0.5, -2, Number.POSITIVE_INFINITY]],
+  [new Float64Array([0.1]), [0.1]],
+  [new Int8Array([-1]), [-1]],
+  [new Int16Array([-300]), [-300]],
+  [new Int32Array([-70_000]), [-70_000]],
+  [new Uint8ClampedArray([255]), [255]],
+  [new Uint16Array([65_535]), [65_535]],
+  [new Uint32Array([2 ** 32 - 1]), [2 ** 32 - 1]],
+  [new BigInt64Array([-1n, 2n ** 60n]), [-1, 2n ** 60n]],
+  [new BigUint64Array([2n ** 63n]), [2n ** 63n]],
+  [new Float32Array(0), []],
+  [new DataView(new Uint8Array([1, 2, 3, 4]).buffer, 1, 2), Buffer.from([2, 3])],
+  [new Uint8Array([1, 2, 3, 4]).subarray(1, 3), Buffer.from([2, 3])],
+  [new Uint8Array([1, 2]).buffer, Buffer.from([1, 2])],
+]
+
+for (const [view, expected] of VIEWS) {
+  const { name } = (view as object).constructor
+  t.test(`${name}: what is in it, and nothing of what was encoded before`, async (t) => {
+    for (const nested of [(value: unknown) => value, (value: unknown) => ({ list: [{ value }] })]) {
+      encodeValue('secret'.repeat(1_000))
+      const bytes = encodeValue(nested(view))
+      t.notOk(Buffer.from(bytes).includes('secret'))
+      t.same(decodeValue(bytes), nested(expected))
+    }
+  })
+}
+
+t.test('a long embedding holds nothing but its numbers', async (t) => {
+  const numbers = Array.from({ length: 20_000 }, (_, index) => index / 2)
+  encodeValue('secret'.repeat(20_000))
+  t.same(decodeValue(encodeValue({ embedding: new Float32Array(numbers) })), { embedding: numbers })
+})
+
+t.test('an error shows what was added to it, and its message no more than in JSON', async (t) => {
+  const error = Object.assign(new RangeError('/secret/path'), { code: 'E_LIMIT' })
+  t.same(decodeValue(encodeValue({ error })), JSON.parse(JSON.stringify({ error })))
+  const told = Object.assign(new Error('no'), { toJSON: () => ({ why: 'full' }) })
+  t.same(decodeValue(encodeValue(told)), { why: 'full' })
+})
+
 t.test('bytes that were encoded stay as they are while more is encoded', (t) => {
   const first = encodeValue({ text: 'first' })
   const copy = Buffer.from(first)
