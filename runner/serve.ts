@@ -17,6 +17,8 @@ import { EarlyCancels } from './early-cancels.js'
 import { Slots } from './slots.js'
 
 const PING_INTERVAL_MS = 1_000
+/** No caller's id. */
+const LOST_CALLERS = '-'
 
 export interface ServerOptions {
   readonly bus: Bus
@@ -42,6 +44,8 @@ export class RunnerServer {
   readonly #mailroom: Mailroom
   #runnerId = newPeerId()
   #callers = new Map<string, Caller>()
+  /** Of connections that were lost, as long as they have calls: these were aborted, and may take their time. */
+  readonly #lostCallers = new Set<Caller>()
   readonly #slots: Slots
   /** Null before `open`. */
   #environment: CallEnvironment | null = null
@@ -81,17 +85,17 @@ export class RunnerServer {
     return this.#slots.healthy
   }
 
-  /** Slots in use, by caller. */
+  /** Slots in use, by caller; those of callers of lost connections together. */
   get busyBy(): Record<string, number> {
     const busy: Record<string, number> = {}
+    const lost = callsOf(this.#lostCallers)
+    if (lost > 0) busy[LOST_CALLERS] = lost
     for (const { id, calls } of this.#callers.values()) if (calls.size > 0) busy[id] = calls.size
     return busy
   }
 
   get inFlight(): number {
-    let count = 0
-    for (const { calls } of this.#callers.values()) count += calls.size
-    return count
+    return callsOf(this.#callers.values()) + callsOf(this.#lostCallers)
   }
 
   /** Takes no more calls; resolves when the ones that it has have settled. */
@@ -139,7 +143,12 @@ export class RunnerServer {
   #onDisconnected(): void {
     this.#inbox.close()
     this.abortAll('cancelled')
-    // Their calls settle by themselves, and give their slots back; what they say goes nowhere.
+    for (const caller of this.#callers.values()) {
+      // The connection may be back before its calls have settled. What they say under the old id would be
+      // believed: that a call was cancelled, which its caller did not ask for, and could try again elsewhere.
+      caller.outbox.close()
+      if (caller.calls.size > 0) this.#lostCallers.add(caller)
+    }
     this.#callers = new Map()
   }
 
@@ -225,6 +234,7 @@ export class RunnerServer {
 
   #onEnded(caller: Caller, id: number): void {
     caller.calls.delete(id)
+    if (caller.calls.size === 0) this.#lostCallers.delete(caller)
     if (this.#onIdle !== null && this.inFlight === 0) this.#onIdle()
   }
 
@@ -271,4 +281,10 @@ export class RunnerServer {
   #ping(): void {
     for (const caller of this.#callers.values()) caller.outbox.send([FRAME.ping])
   }
+}
+
+function callsOf(callers: Iterable<Caller>): number {
+  let count = 0
+  for (const { calls } of callers) count += calls.size
+  return count
 }

@@ -124,6 +124,7 @@ export class Outbox {
   /** Who has something to add before the next flush. */
   readonly #gatherers: Gatherer[] = []
   #isScheduled = false
+  #isClosed = false
   #messageNumber = 0
 
   /** Made by `Mailroom.outbox` only. */
@@ -223,10 +224,16 @@ export class Outbox {
     this.#publish()
   }
 
+  /** Nothing leaves any more, of what was sent before and is. */
+  close(): void {
+    this.#isClosed = true
+  }
+
   #publish(): void {
     const buffer = this.#buffer
     if (buffer === null) return
     this.#buffer = null
+    if (this.#isClosed) return bufferPool.give(buffer)
     const number = this.#messageNumber++
     const replyTo = this.#isNumbered ? `${this.#replySubject}.${number}` : this.#replySubject
     this.#mailroom.send(buffer, this.#used, this.#subject, replyTo)

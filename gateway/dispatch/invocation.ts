@@ -30,7 +30,7 @@ import { type ClockCode, Clocks } from './clocks.js'
 import type { Counters, Outcome } from './counters.js'
 import { ReplyWindow } from './reply-window.js'
 import { RequestBodySender } from './request-body-sender.js'
-import type { RunnerLink } from './runner-link.js'
+import { type RunnerLink, runnerLost } from './runner-link.js'
 
 export type InvocationState = 'queued' | 'sent' | 'answering' | 'settling' | 'ended'
 
@@ -313,6 +313,8 @@ export class Invocation {
       ...(retryAfterSeconds === null ? {} : { retryAfterSeconds }),
     })
     if (code === 'draining') return this.onLost(error)
+    // We have not: the runner has given it up by itself.
+    if (code === 'cancelled' && !this.isOver) return this.onLost(runnerLost())
     this.#endWith(error)
   }
 

@@ -130,3 +130,53 @@ t.test('a runner’s goes for a moment: its calls end soon, too', async (t) => {
   t.equal((await answered).status, 502)
   t.ok(performance.now() - startedMs < SOON_MS)
 })
+
+t.test('a runner’s goes for a moment, and its function takes its time to stop', async (t) => {
+  // What it said of its call then came under its old id, and was believed: its client was told that it had
+  // left itself. And a runner that was told to stop did not wait for such a function.
+  let runs = 0
+  const settles = signalled()
+  const order: string[] = []
+  const runner = await system.serve(
+    defineFunction({
+      name: 'tidy',
+      auth: 'public',
+      maxInputs: 2,
+      timeoutMs: LONG_MS,
+      idempotent: true,
+      run: async (_, { signal }) => {
+        if (++runs > 1) return 'of the second run'
+        signal.addEventListener('abort', () => aborted.go())
+        begun.go()
+        await settles.promise
+        order.push('settled')
+        return 'of the first run'
+      },
+    }),
+    { natsUrl: toRunner.url },
+  )
+  const { runnerId } = runner
+  const answered = system.post('/tidy', 1)
+  await begun.promise
+  toRunner.cut()
+  await aborted.promise
+  toRunner.mend()
+  await system.until('tidy', ({ runners }) =>
+    runners.some(
+      ({ id, state, othersBusy }) => id !== runnerId && state === 'ready' && othersBusy > 0,
+    ),
+  )
+  const stopped = runner.stop().then(() => order.push('stopped'))
+  await system.until('tidy', ({ runners }) => runners.every(({ state }) => state !== 'ready'))
+  settles.go()
+  await stopped
+  t.same(order, ['settled', 'stopped'])
+
+  await system.serve(
+    defineFunction({ name: 'tidy', auth: 'public', idempotent: true, run: () => 'of another' }),
+  )
+  const response = await answered
+  t.equal(response.status, 200)
+  t.match(await response.text(), /^of (the second run|another)$/)
+  await system.atRest('tidy')
+})
