@@ -15,6 +15,7 @@ import { newPeerId, type Subjects, TOKEN } from '../shared/subjects.js'
 import { type CallEnvironment, RunnerCall } from './call.js'
 import { EarlyCancels } from './early-cancels.js'
 import { Slots } from './slots.js'
+import { WaitingCallers } from './waiting-callers.js'
 
 const PING_INTERVAL_MS = 1_000
 /** No caller's id. */
@@ -35,8 +36,6 @@ interface Caller {
   readonly id: string
   readonly outbox: Outbox
   readonly calls: IdMap<RunnerCall>
-  /** Was told BUSY, and waits for a FREE. */
-  isWaiting: boolean
 }
 
 export class RunnerServer {
@@ -47,6 +46,7 @@ export class RunnerServer {
   /** Of connections that were lost, as long as they have calls: these were aborted, and may take their time. */
   readonly #lostCallers = new Set<Caller>()
   readonly #slots: Slots
+  readonly #waiting = new WaitingCallers<Caller>(() => this.#shareSlots())
   /** Null before `open`. */
   #environment: CallEnvironment | null = null
   readonly #earlyCancels = new EarlyCancels()
@@ -128,6 +128,7 @@ export class RunnerServer {
 
   close(): void {
     clearInterval(this.#pings)
+    this.#waiting.clear()
     this.#mailroom.flush()
     this.#inbox.close()
     this.#stopFollowing()
@@ -150,6 +151,7 @@ export class RunnerServer {
       if (caller.calls.size > 0) this.#lostCallers.add(caller)
     }
     this.#callers = new Map()
+    this.#waiting.clear()
   }
 
   async #comeBack(): Promise<void> {
@@ -200,10 +202,11 @@ export class RunnerServer {
         return caller.calls.get(frame[1])?.onMessage(frame[2], frame[3])
       case FRAME.close:
         return caller.calls.get(frame[1])?.onClose(frame[2], frame[3])
+      case FRAME.free:
+        return this.#waiting.giveUp(caller)
       case FRAME.ping:
         return
       case FRAME.busy:
-      case FRAME.free:
       case FRAME.reply:
       case FRAME.head:
       case FRAME.error:
@@ -218,9 +221,10 @@ export class RunnerServer {
     const id = frame[1]
     if (caller.calls.has(id)) throw new CodecError(`The caller used the id ${id} twice.`)
     const environment = this.#isDraining ? null : this.#environment
-    const hold = environment === null ? null : this.#slots.take()
+    const mayTake = this.#waiting.take(caller) || this.#slots.free > this.#waiting.keptSlots
+    const hold = environment === null || !mayTake ? null : this.#slots.take()
     if (environment === null || hold === null) {
-      caller.isWaiting = true
+      this.#waiting.add(caller)
       caller.outbox.send([FRAME.busy, id])
       return
     }
@@ -239,17 +243,13 @@ export class RunnerServer {
   }
 
   #onSlots(): void {
-    const isOpen = this.#environment !== null && !this.#isDraining
-    if (isOpen && this.#slots.free > 0) this.#wakeWaiting()
+    this.#shareSlots()
     this.#options.onSlots()
   }
 
-  #wakeWaiting(): void {
-    for (const caller of this.#callers.values()) {
-      if (!caller.isWaiting) continue
-      caller.isWaiting = false
-      caller.outbox.send([FRAME.free, this.#slots.free])
-    }
+  #shareSlots(): void {
+    if (this.#environment === null || this.#isDraining) return
+    this.#waiting.share(this.#slots.free, ({ outbox }, slots) => outbox.send([FRAME.free, slots]))
   }
 
   /** Null for an id that is none. */
@@ -264,7 +264,7 @@ export class RunnerServer {
         subjects.toRunner(runnerId, id),
         false,
       )
-      caller = { id, outbox, calls: new IdMap(), isWaiting: false }
+      caller = { id, outbox, calls: new IdMap() }
       this.#callers.set(id, caller)
     }
     return caller
@@ -273,6 +273,7 @@ export class RunnerServer {
   /** Nobody hears this caller's inbox any more: nobody wants its answers. */
   #onCallerGone(caller: Caller): void {
     for (const call of caller.calls.values()) call.abort('cancelled')
+    this.#waiting.delete(caller)
     if (caller.calls.size === 0) this.#callers.delete(caller.id)
   }
 

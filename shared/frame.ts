@@ -84,7 +84,7 @@ export type CreditFrame = readonly [type: typeof FRAME.credit, id: number, bytes
 export type CancelFrame = readonly [type: typeof FRAME.cancel, id: number, code: ErrorCode]
 export type PingFrame = readonly [type: typeof FRAME.ping]
 export type BusyFrame = readonly [type: typeof FRAME.busy, id: number]
-export type FreeFrame = readonly [type: typeof FRAME.free, freeSlots: number]
+export type FreeFrame = readonly [type: typeof FRAME.free, slots: number]
 export type ReplyFrame = readonly [
   type: typeof FRAME.reply,
   id: number,

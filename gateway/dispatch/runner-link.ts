@@ -12,6 +12,7 @@ import type { Outbox } from '../../shared/outbox.js'
 import type { Invocation } from './invocation.js'
 import { hashOf, type RunnerLoad } from './pick-runner.js'
 import { RunnerConduct } from './runner-conduct.js'
+import { RunnerRoom } from './runner-room.js'
 
 export interface RunnerLinkOwner {
   /** An id that no invocation of this caller has had: a runner that was forgotten may come back. */
@@ -52,6 +53,8 @@ export class RunnerLink implements RunnerLoad {
   /** When the server first said that nobody hears it. */
   #unheardMs: number | null = null
   readonly #conduct = new RunnerConduct()
+  readonly #room = new RunnerRoom()
+  #freeAgain: NodeJS.Timeout | undefined
   /** Since when it is known, or has been loading. */
   readonly #sinceMs: number
   #hasLoadTimedOut = false
@@ -93,7 +96,8 @@ export class RunnerLink implements RunnerLoad {
   }
 
   get isEligible(): boolean {
-    return this.#announcement.state === 'ready' && !this.#isStale && this.#conduct.isTrusted
+    if (this.#announcement.state !== 'ready' || this.#isStale) return false
+    return this.#conduct.isolationReason === null && this.#room.isThere(this.inFlight)
   }
 
   /** What an operator is shown. */
@@ -144,9 +148,9 @@ export class RunnerLink implements RunnerLoad {
     const ours = announcement.busyBy[this.#callerId] ?? 0
     this.#othersBusy = busy - ours
     // It has taken the call that it was tried with, and has nothing to say to it yet.
-    if (this.#conduct.isTried && ours >= this.inFlight) this.#onAnswer()
+    if (this.#room.isProbed && ours >= this.inFlight) this.#onAnswer()
     if (busy < announcement.slots) {
-      const reason = this.#conduct.onFreeSlots(nowMs)
+      const reason = this.#room.onFreeSlots(announcement.slots - busy, this.inFlight, nowMs)
       if (reason !== null) this.isolate(reason)
     }
     this.#giveUpForgotten(this.#conduct.forgottenOf(ours, this.#invocations, nowMs))
@@ -164,7 +168,9 @@ export class RunnerLink implements RunnerLoad {
   }
 
   endIsolationIfOver(nowMs: number): void {
-    if (this.#conduct.endIsolationIfOver(nowMs)) this.#owner.onSlot(this)
+    if (!this.#conduct.endIsolationIfOver(nowMs)) return
+    this.#room.forgive()
+    this.#owner.onSlot(this)
   }
 
   /** A clock has ended one of its calls, to which it had not said anything, through no fault of the client. */
@@ -181,7 +187,7 @@ export class RunnerLink implements RunnerLoad {
   /** Gives the invocation a slot and sends its CALL. */
   take(invocation: Invocation): void {
     const id = this.#owner.nextId()
-    this.#conduct.onGiven(id)
+    this.#room.onGiven(id)
     this.#invocations.add(id, invocation)
     invocation.counters.occupy()
     invocation.assign(this, id)
@@ -195,7 +201,7 @@ export class RunnerLink implements RunnerLoad {
     const invocation = this.#invocations.get(id)
     if (invocation === undefined) return
     this.#invocations.delete(id)
-    this.#conduct.onEnded(id)
+    this.#room.onEnded(id)
     invocation.counters.release()
     this.#owner.onSlot(this)
   }
@@ -300,7 +306,7 @@ export class RunnerLink implements RunnerLoad {
       case FRAME.busy:
         return this.#onBusy(frame[1])
       case FRAME.free:
-        return this.#onFree()
+        return this.#onFree(frame[1])
       case FRAME.accept:
         return this.#answering(frame[1], true)?.onAccept(frame[2])
       case FRAME.message:
@@ -320,12 +326,20 @@ export class RunnerLink implements RunnerLoad {
   #onBusy(id: number): void {
     const invocation = this.#lookUp(id)
     if (invocation === undefined) return
-    this.#conduct.onBusy(performance.now())
+    this.#room.onBusy(id, this.inFlight - 1, performance.now())
     invocation.onNotTaken()
   }
 
-  #onFree(): void {
-    if (this.#conduct.onFree(performance.now())) this.#owner.onSlot(this)
+  #onFree(slots: number): void {
+    clearTimeout(this.#freeAgain)
+    const waitMs = this.#room.onFree(slots, this.inFlight, performance.now())
+    if (waitMs !== null) {
+      this.#freeAgain = setTimeout(() => this.#onFree(slots), waitMs).unref()
+      return
+    }
+    this.#owner.onSlot(this)
+    // Nobody else gets them as long as they are kept for us.
+    if (this.#room.takeUnused() > 0) this.outbox.send([FRAME.free, 0])
   }
 
   /** The invocation to which it says the first thing, or all. */
@@ -336,7 +350,8 @@ export class RunnerLink implements RunnerLoad {
   }
 
   #onAnswer(): void {
-    if (this.#conduct.onAnswer()) this.#owner.onSlot(this)
+    this.#conduct.onAnswer()
+    if (this.#room.onAnswer()) this.#owner.onSlot(this)
   }
 
   /** An invocation that we no longer know goes on over there: its CANCEL was lost. Say it again. */

@@ -106,6 +106,8 @@ class Actor {
   readonly #random: Random
   readonly #open = new Set<number>()
   #owesFree = false
+  /** FREEs that were sent and not given up. */
+  #frees = 0
 
   constructor(runner: ScriptedRunner, slots: number, random: Random) {
     this.#runner = runner
@@ -118,6 +120,8 @@ class Actor {
     if (frame[0] === FRAME.call) this.#onCall(frame[1], caller)
     else if (frame[0] === FRAME.cancel) {
       if (this.#open.has(frame[1])) this.#later(() => this.#settle(frame[1], caller))
+    } else if (frame[0] === FRAME.free) {
+      if (this.#frees-- === 0 || frame[1] !== 0) this.faults.push(`FREE ${frame[1]} for nothing`)
     } else if (frame[0] !== FRAME.body && frame[0] !== FRAME.end && frame[0] !== FRAME.credit) {
       this.faults.push(`a frame of type ${frame[0]}`)
     }
@@ -155,6 +159,7 @@ class Actor {
   #free(caller: string): void {
     if (!this.#owesFree) return
     this.#owesFree = false
+    this.#frees++
     void this.#runner.send(caller, [FRAME.free, this.#slots - this.#open.size])
   }
 

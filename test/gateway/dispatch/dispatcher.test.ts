@@ -245,6 +245,39 @@ t.test(
   },
 )
 
+t.test('after FREE come as many calls as there are slots, and one to wait by', async (t) => {
+  const { call, runner, settled } = await startDispatcher(t)
+  const echo = await runner({ slots: 10 })
+  for (let count = 0; count < 9; count++) call()
+  let caller = ''
+  for (let count = 0; count < 9; count++) {
+    const next = await echo.next(FRAME.call)
+    caller = next.caller
+    await echo.send(caller, [FRAME.busy, next.frame[1]])
+  }
+  // Nine BUSYs in one moment are no reason to doubt the FREE.
+  await echo.send(caller, [FRAME.free, 2])
+  for (let count = 0; count < 3; count++) await echo.next(FRAME.call)
+  await settled(echo)
+  t.equal(echo.unread(FRAME.call).length, 0)
+  t.equal(echo.unread(FRAME.free).length, 0)
+})
+
+t.test('slots that were kept and are not needed are given up', async (t) => {
+  const { call, runner } = await startDispatcher(t)
+  const echo = await runner({ slots: 4 })
+  const { invocation } = call()
+  const { frame, caller } = await echo.next(FRAME.call)
+  await echo.send(caller, [FRAME.busy, frame[1]])
+  await until(() => invocation.state === 'queued')
+  await echo.send(caller, [FRAME.free, 2])
+  await echo.next(FRAME.call)
+  t.same((await echo.next(FRAME.free)).frame, [FRAME.free, 0])
+  // Nobody waits here by now.
+  await echo.send(caller, [FRAME.free, 1])
+  t.same((await echo.next(FRAME.free)).frame, [FRAME.free, 0])
+})
+
 t.test('where the FREE was lost, an announcement with room in it wakes the queue', async (t) => {
   const { call, runner } = await startDispatcher(t)
   const echo = await runner({ slots: 2 })
