@@ -1,6 +1,6 @@
 // Versions and weights as the user writes them, and as they are told.
 
-import { type Deployment, sharesOf, type Traffic } from '../shared/deployment.js'
+import { type Deployment, sharesOf, type Traffic, weightOf } from '../shared/deployment.js'
 import { FUNCTION_VERSION } from '../shared/manifest.js'
 import { UsageFailure, UserFailure } from './failure.js'
 
@@ -52,6 +52,6 @@ export function printTraffic(deployment: Deployment): void {
   const shares = sharesOf(deployment)
   process.stdout.write(`${deployment.manifest.name}\n`)
   for (const version of [...deployment.versions.keys()].sort()) {
-    process.stdout.write(`  ${version} ${Math.round((shares[version] ?? 0) * 10) / 10} %\n`)
+    process.stdout.write(`  ${version} ${Math.round(weightOf(shares, version) * 10) / 10} %\n`)
   }
 }

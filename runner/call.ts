@@ -78,6 +78,7 @@ export class RunnerCall implements Limited {
       hasMore,
     )
     this.#socket = environment.definition.socket === undefined ? null : this.#openSocket(frame)
+    if (!this.#body.isAllowed) this.#breakProtocol()
     this.#deadline = timeoutMs === null ? null : deadlines.set(this, timeoutMs)
   }
 

@@ -22,33 +22,36 @@ export class RequestBody {
   readonly #options: RequestBodyOptions
   readonly #window: ReceiveWindow
   readonly #chunks = new BodyPieces()
+  /** False where its beginning exceeds the credit that there is for it: a protocol error. */
+  readonly isAllowed: boolean
   #totalBytes = 0
-  #hasEnded: boolean
+  #hasEnded = false
   #failure: Error | null = null
   /** Wakes the reader; there is one at most. */
   #wake: (() => void) | null = null
 
   constructor(options: RequestBodyOptions, first: Uint8Array | null, hasMore: boolean) {
     this.#options = options
-    this.#hasEnded = !hasMore
     const initialBytes = options.budget.reserve(
       INITIAL_BODY_CREDIT_BYTES,
       INITIAL_BODY_CREDIT_BYTES,
     )
     this.#window = new ReceiveWindow(options.budget, initialBytes, LIMITS)
-    if (first !== null && first.length > 0) this.receive(first)
+    this.isAllowed = first === null || this.receive(first)
+    this.#hasEnded = !hasMore
   }
 
   /** False when the bytes exceed the credit or come after the end: a protocol error. */
   receive(bytes: Uint8Array): boolean {
     if (this.#failure !== null) return true
-    if (!this.#window.receive(bytes.length)) return false
+    if (this.#hasEnded || !this.#window.receive(bytes.length)) return false
     this.#totalBytes += bytes.length
     const { maxBytes } = this.#options
     if (maxBytes !== null && this.#totalBytes > maxBytes) {
       this.fail(new RunnerError('payload_too_large', `The body is larger than ${maxBytes} bytes.`))
       return true
     }
+    if (bytes.length === 0) return true
     this.#chunks.push(bytes)
     this.#wakeReader()
     return true

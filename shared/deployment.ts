@@ -33,6 +33,11 @@ export function readTraffic(text: string): Traffic | null {
   }
 }
 
+/** Of a version that is not named: 0. A version may be called `constructor`. */
+export function weightOf(traffic: Traffic | null, version: string): number {
+  return traffic !== null && Object.hasOwn(traffic, version) ? traffic[version]! : 0
+}
+
 /** True when both name the same versions with the same weights, in any order. */
 export function sameTraffic(a: Traffic, b: Traffic): boolean {
   const names = Object.keys(a)
@@ -60,10 +65,10 @@ export function deploymentOf(
 export function sharesOf({ versions, traffic }: Deployment): Traffic {
   const names = [...versions.keys()].sort()
   const weights = weightsInForce(names, traffic)
-  const weighted = names.filter((name) => (weights[name] ?? 0) > 0)
-  const total = weighted.reduce((sum, name) => sum + weights[name]!, 0)
+  const weighted = names.filter((name) => weightOf(weights, name) > 0)
+  const total = weighted.reduce((sum, name) => sum + weightOf(weights, name), 0)
   return Object.fromEntries(
-    weighted.map((name) => [name, rounded((weights[name]! / total) * MOST_WEIGHT)]),
+    weighted.map((name) => [name, rounded((weightOf(weights, name) / total) * MOST_WEIGHT)]),
   )
 }
 
@@ -80,25 +85,27 @@ export function withWeight(
   const others = [...deployment.versions.keys()].filter((name) => name !== version)
   if (others.length === 0) return { [version]: MOST_WEIGHT }
   const shares = sharesOf(deployment)
-  const sharing = others.filter((name) => shares[name] !== undefined).sort()
+  const sharing = others.filter((name) => Object.hasOwn(shares, name)).sort()
   if (sharing.length === 0) {
     if (rest === 0) return { [version]: MOST_WEIGHT }
     return others.length === 1 ? { [others[0]!]: rest, [version]: weight } : null
   }
-  const total = sharing.reduce((sum, name) => sum + shares[name]!, 0)
-  const scaled = sharing.map((name) => [name, rounded((shares[name]! / total) * rest)] as const)
+  const total = sharing.reduce((sum, name) => sum + weightOf(shares, name), 0)
+  const scaled = sharing.map(
+    (name) => [name, rounded((weightOf(shares, name) / total) * rest)] as const,
+  )
   return Object.fromEntries([...scaled, [version, weight]])
 }
 
 function weightsInForce(names: readonly string[], traffic: Traffic | null): Traffic {
-  if (traffic !== null && names.some((name) => (traffic[name] ?? 0) > 0)) return traffic
+  if (traffic !== null && names.some((name) => weightOf(traffic, name) > 0)) return traffic
   // Nothing was said, or of versions only that are gone: a function is never without a version.
   return { [names.includes(DEFAULT_VERSION) ? DEFAULT_VERSION : names[0]!]: MOST_WEIGHT }
 }
 
 function leaderOf(names: readonly string[], traffic: Traffic | null): string {
   return names.reduce((best, name) =>
-    (traffic?.[name] ?? 0) > (traffic?.[best] ?? 0) ? name : best,
+    weightOf(traffic, name) > weightOf(traffic, best) ? name : best,
   )
 }
 

@@ -5,7 +5,14 @@
 // and no version has calls that nobody gave it, not for a moment: the shares are written down before
 // another version comes or goes that would move them.
 
-import { type Deployment, deploymentOf, sameTraffic, sharesOf, type Traffic } from './deployment.js'
+import {
+  type Deployment,
+  deploymentOf,
+  sameTraffic,
+  sharesOf,
+  type Traffic,
+  weightOf,
+} from './deployment.js'
 import { FUNCTION_NAME, type Manifest, readManifest, sameManifest } from './manifest.js'
 import { keyOf, RegistryView, trafficKey, versionOf } from './registry-view.js'
 
@@ -80,7 +87,7 @@ export class RegistryDraft {
     const deployment = this.deployment(name)
     if (deployment !== null) {
       const shares = sharesOf(deployment)
-      if (shares[version] !== undefined) return 'has calls'
+      if (Object.hasOwn(shares, version)) return 'has calls'
       // Runners of it may still be there; without weights a last version would share its calls with them.
       if (this.#view.weights(name) === null) this.#putTraffic(name, shares)
     }
@@ -92,7 +99,7 @@ export class RegistryDraft {
   delete(name: string): void {
     const deployment = this.deployment(name)
     const shares = deployment === null ? {} : sharesOf(deployment)
-    const shareOf = (key: string) => shares[versionOf(key)] ?? 0
+    const shareOf = (key: string) => weightOf(shares, versionOf(key))
     // What has the most calls goes last, and then the weights: else another would have them for a moment.
     const keys = this.#keysOf(name).sort((a, b) => shareOf(a) - shareOf(b))
     for (const key of keys) this.#change({ key, text: null })

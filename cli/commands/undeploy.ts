@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { natsSettings, readConfig } from '../../shared/config.js'
-import { sharesOf } from '../../shared/deployment.js'
+import { sharesOf, weightOf } from '../../shared/deployment.js'
 import type { Registry } from '../../shared/registry.js'
 import type { RegistryDraft } from '../../shared/registry-draft.js'
 import { UserFailure } from '../failure.js'
@@ -77,7 +77,7 @@ function checkThere(draft: RegistryDraft, names: ReadonlySet<string>): void {
 
 function callsOf(draft: RegistryDraft, name: string, version: string): string {
   const deployment = deploymentIn(draft.deployments(), name)
-  const share = sharesOf(deployment)[version]
+  const share = weightOf(sharesOf(deployment), version)
   const other = [...deployment.versions.keys()].sort().find((other) => other !== version)
   return other === undefined
     ? `${version} is the only version of ${name}: nothing was undeployed. To take out the function: callgate undeploy ${name}.`

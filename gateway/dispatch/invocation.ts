@@ -157,6 +157,8 @@ export class Invocation {
 
   /** Bytes of `onBody` have left. */
   consumed(bytes: number): void {
+    // A client that reads slowly is no pause, though no frame may pass for as long as the kernel has enough.
+    this.#clocks?.touch()
     const grantBytes = this.#reply.consume(bytes)
     if (grantBytes > 0) this.#runner?.outbox.send([FRAME.credit, this.#id, grantBytes])
   }
@@ -247,6 +249,8 @@ export class Invocation {
       return
     }
     if (!isWhole) this.#sendWaitingBody()
+    // What it was told of the body's leaving may have ended it.
+    if (this.isOver) return
     const limits = timeoutMs === head.timeoutMs ? head : { ...head, timeoutMs }
     this.#clocks = new Clocks(limits, (code, limitMs) => this.#onClock(code, limitMs))
   }

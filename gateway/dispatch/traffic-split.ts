@@ -1,6 +1,6 @@
 // Which version of a function gets the next call, where several are deployed at once. Pure.
 
-import type { Traffic } from '../../shared/deployment.js'
+import { type Traffic, weightOf } from '../../shared/deployment.js'
 
 export class TrafficSplit {
   readonly traffic: Traffic
@@ -12,7 +12,7 @@ export class TrafficSplit {
   }
 
   weightOf(version: string): number {
-    return this.traffic[version] ?? 0
+    return weightOf(this.traffic, version)
   }
 
   /** The version whose turn it is among those that can take a call; undefined when none has a weight. */

@@ -188,7 +188,7 @@ export class ResponseWriter {
     // Of a known length, and with the last byte of it written: the engine has ended the answer.
     if (this.#state !== 'streaming') return
     this.#state = 'ending'
-    if (this.#unsentBytes > 0) return
+    if (this.#unsentBytes > 0 || this.#waiting.length > 0) return
     // Shorter than it was declared: the client must not take it for whole.
     if ((this.#totalBytes ?? 0) > this.#sentBytes) this.breakOff()
     else this.#complete()

@@ -11,7 +11,13 @@ import type { Bus } from '../../shared/bus.js'
 import { decodeFrames } from '../../shared/codec.js'
 import { CreditBudget } from '../../shared/credit.js'
 import { CallError, type ThrowableCode } from '../../shared/errors.js'
-import { type CallFrame, type ErrorFrame, FRAME, type Frame } from '../../shared/frame.js'
+import {
+  type CallFrame,
+  type ErrorFrame,
+  FRAME,
+  type Frame,
+  INITIAL_BODY_CREDIT_BYTES,
+} from '../../shared/frame.js'
 import { Mailroom } from '../../shared/outbox.js'
 
 const ID = 7
@@ -28,6 +34,8 @@ async function outcomeOf(
   definition: DefinedFunction,
   method = 'POST',
   onRunning: (call: RunnerCall) => void = () => {},
+  body: Uint8Array | null = null,
+  hasMore = false,
 ): Promise<Outcome> {
   const frames: Frame[] = []
   const log: Record<string, unknown>[] = []
@@ -57,8 +65,8 @@ async function outcomeOf(
     null,
     [],
     null,
-    null,
-    false,
+    body,
+    hasMore,
   ]
   const call = new RunnerCall(
     {
@@ -99,6 +107,39 @@ const FUNCTION_FAILED = [
   null,
   null,
 ]
+
+const BROKEN: Record<string, Parameters<typeof outcomeOf>> = {
+  'begins with more body than there is credit for': [
+    defineFunction({ run: (input) => input }),
+    'POST',
+    () => {},
+    Buffer.alloc(INITIAL_BODY_CREDIT_BYTES + 1),
+  ],
+  'has more body after its end': [
+    defineFunction({ run: (input) => input }),
+    'POST',
+    (call) => {
+      call.onEnd()
+      call.onBody(Buffer.from('more'))
+    },
+    Buffer.from('body'),
+    true,
+  ],
+  'has more body than the whole that it began with': [
+    defineFunction({ run: (input) => input }),
+    'POST',
+    (call) => call.onBody(Buffer.from('more')),
+    Buffer.from('body'),
+  ],
+}
+
+for (const [name, parameters] of Object.entries(BROKEN)) {
+  t.test(`a CALL that ${name} breaks the protocol`, async (t) => {
+    const { frames, freeSlots } = await outcomeOf(...parameters)
+    t.match(frames, [[FRAME.error, ID, 'protocol_error']])
+    t.equal(freeSlots, 1)
+  })
+}
 
 /** A Response as only `fetch` can make one, or code that extends it. */
 function responseWith(properties: object, body: BodyInit | null = 'x'): Response {

@@ -4,6 +4,7 @@ import {
   readTraffic,
   sharesOf,
   type Traffic,
+  weightOf,
   withWeight,
 } from '../../shared/deployment.js'
 import type { Manifest } from '../../shared/manifest.js'
@@ -48,6 +49,14 @@ t.test('shares are percentages of the versions that are there', (t) => {
   t.same(shares(['main', 'v2'], { main: 3, v2: 1 }), { main: 75, v2: 25 })
   t.same(shares(['main', 'v2'], { main: 30, v3: 70 }), { main: 100 })
   t.same(shares(['v1', 'v2'], { v1: 0, v2: 100 }), { v2: 100 })
+  t.end()
+})
+
+t.test('a version may have the name of what every object has', (t) => {
+  const deployment = deploymentOf(versions('main', 'constructor'), { main: 100 })!
+  t.same(sharesOf(deployment), { main: 100 })
+  t.same(withWeight(deployment, 'main', 50), { constructor: 50, main: 50 })
+  t.equal(weightOf({ main: 100 }, 'constructor'), 0)
   t.end()
 })
 

@@ -1,6 +1,7 @@
 // The two bodies of a call: nothing is lost on the way to another runner, nothing is sent without credit,
 // and the memory of a gateway is its budget.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { FRAME, INITIAL_BODY_CREDIT_BYTES } from '../../../shared/frame.js'
 import { seededRandom } from '../../shared/seeded-random.js'
@@ -642,3 +643,22 @@ class RequestOf {
     if (frame[0] === FRAME.end && frame[1] === this.id) this.hasEnded = true
   }
 }
+
+t.test('a client that takes its answer slowly is no pause of the function', async (t) => {
+  // The kernel may hold more than it takes in all that time: no frame passes.
+  const idleMs = 1_000
+  const { call, runner } = await startDispatcher(t)
+  const echo = await runner()
+  const { invocation, answer } = call({ idleMs })
+  const { frame, caller } = await echo.next(FRAME.call)
+  const id = frame[1]
+  await echo.send(caller, [FRAME.head, id, 200, []], [FRAME.body, id, Buffer.alloc(8_000)])
+  await until(() => invocation.state === 'answering')
+  for (let count = 0; count < 8; count++) {
+    await delay(idleMs / 5)
+    invocation.consumed(1_000)
+  }
+  t.equal(invocation.state, 'answering')
+  await echo.send(caller, [FRAME.end, id])
+  t.equal(await answer.over, 'end')
+})

@@ -40,6 +40,13 @@ t.test('also where another header has the name for its value', async (t) => {
   t.ok(EventStream.isOne(['vary', 'content-type', 'content-type', 'text/event-stream']))
 })
 
+t.test('not one that the function has compressed', async (t) => {
+  // A comment in plain text among compressed bytes made the whole stream unreadable.
+  const type = ['content-type', 'text/event-stream'] as const
+  t.notOk(EventStream.isOne([...type, 'content-encoding', 'gzip']))
+  t.ok(EventStream.isOne([...type, 'content-encoding', 'identity']))
+})
+
 t.test('names of media types know no case', async (t) => {
   t.ok(EventStream.isOne(['content-type', 'Text/Event-Stream']))
 })
@@ -73,7 +80,14 @@ t.test('a stream that says something gets none', async (t) => {
 })
 
 t.test('no comment comes into the middle of an event, however it is cut', async (t) => {
-  for (const event of ['data: 1\n\n', 'data: 1\r\n\r\n', 'event: x\ndata: 1\n\n']) {
+  const events = [
+    'data: 1\n\n',
+    'data: 1\r\n\r\n',
+    'data: 1\r\r',
+    'event: x\ndata: 1\n\n',
+    'event: x\rdata: 1\r\r',
+  ]
+  for (const event of events) {
     for (let at = 1; at < event.length; at++) {
       const { stream } = startStream()
       stream.write(event.slice(0, at))
