@@ -3,6 +3,7 @@
 
 import { CallError } from '../../shared/errors.js'
 import type { Refusal } from './admission.js'
+import { chooseCompression } from './compression-offer.js'
 import { type RequestHead, valuesOf } from './request-head.js'
 
 /** Browsers cannot set Authorization on a WebSocket: the token comes as a subprotocol behind this. */
@@ -10,7 +11,7 @@ const BEARER_PREFIX = 'bearer.'
 
 export interface Handshake {
   readonly key: string
-  /** As sent; `res.upgrade` negotiates compression from it. */
+  /** What `res.upgrade` is given of the extensions that the client offers. */
   readonly extensions: string
   /** What the client offers, in its order, its token among them. */
   readonly protocols: readonly string[]
@@ -49,7 +50,7 @@ export function readHandshake(head: RequestHead): Handshake | HandshakeFault {
   const protocols = listOf(valuesOf(headers, 'sec-websocket-protocol'))
   return {
     key: keys[0]!.trim(),
-    extensions: valuesOf(headers, 'sec-websocket-extensions').join(', '),
+    extensions: chooseCompression(valuesOf(headers, 'sec-websocket-extensions').join(', ')),
     protocols,
     tokenProtocol: protocols.find((protocol) => protocol.startsWith(BEARER_PREFIX)) ?? null,
   }

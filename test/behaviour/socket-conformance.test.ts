@@ -36,6 +36,8 @@ interface Case {
    */
   readonly end?: number | 'fails' | null
   readonly extensions?: string
+  /** The engine alone takes the extensions that are offered; the gateway must not. */
+  readonly isDeclined?: boolean
   /** Where the engine falls short of the RFC: why. The case then says what happens. */
   readonly limit?: string
 }
@@ -44,6 +46,7 @@ interface Outcome {
   readonly messages: string[]
   readonly pongs: string[]
   readonly end: number | 'no code' | 'cut'
+  readonly compressedMessages: number
 }
 
 const system = await System.start(t)
@@ -92,6 +95,7 @@ for (const each of cases) {
       t.equal(chat.end, end === 1005 ? 'no code' : (end ?? 1000))
     }
     t.same(chat.pongs, pongs.map(hexOf))
+    if (each.isDeclined) t.equal(chat.compressedMessages, 0)
     t.equal(chat.end, bare.end, 'ends as the engine alone does')
     if (end !== 'fails') t.same(chat.messages, bare.messages)
   })
@@ -124,6 +128,7 @@ async function collect(socket: RawSocket, each: Case): Promise<Outcome> {
   let pieces: Buffer[] = []
   let kind = ''
   let isCompressed = false
+  let compressedMessages = 0
   const closeWhenDone = () => {
     const isDone = messages.length >= expected.length && pongs.length >= expectedPongs.length
     if (end === null && isDone)
@@ -132,13 +137,14 @@ async function collect(socket: RawSocket, each: Case): Promise<Outcome> {
   closeWhenDone()
   for (;;) {
     const frame = await socket.frame()
-    if (frame === null) return { messages, pongs, end: 'cut' }
+    if (frame === null) return { messages, pongs, end: 'cut', compressedMessages }
     const { opcode, payload, isLast, reserved } = frame
     if (opcode === OPCODE.close) {
       if (end === 'fails') await socket.send({ opcode: OPCODE.close, payload })
       socket.socket.end()
       await socket.closed
-      return { messages, pongs, end: payload.length < 2 ? 'no code' : payload.readUInt16BE() }
+      const code = payload.length < 2 ? 'no code' : payload.readUInt16BE()
+      return { messages, pongs, end: code, compressedMessages }
     }
     if (opcode === OPCODE.pong) {
       pongs.push(hexOf(payload))
@@ -146,6 +152,7 @@ async function collect(socket: RawSocket, each: Case): Promise<Outcome> {
       if (opcode !== OPCODE.continuation) {
         kind = opcode === OPCODE.text ? 'text' : 'binary'
         isCompressed = reserved === 4
+        if (isCompressed) compressedMessages++
         pieces = []
       }
       pieces.push(payload)
@@ -617,7 +624,7 @@ function compression(): Case[] {
     'permessage-deflate',
     'permessage-deflate; client_no_context_takeover; server_no_context_takeover',
     'permessage-deflate; client_max_window_bits',
-    'permessage-deflate; server_max_window_bits=9; client_no_context_takeover',
+    'permessage-deflate; client_max_window_bits=9; client_no_context_takeover',
     'permessage-deflate; server_max_window_bits=15, permessage-deflate',
   ]
   const sizes = [0, 16, 64, 256, 1_024, 16_384, 65_536, 262_144]
@@ -641,6 +648,16 @@ function compression(): Case[] {
         }
       }),
     ),
+    ...sizes.map((bytes, index): Case => {
+      const payload = Buffer.alloc(bytes, json)
+      return {
+        name: `12.6.${index + 1} ${bytes} bytes, offered a window that the engine does not keep`,
+        extensions: 'permessage-deflate; server_max_window_bits=9',
+        isDeclined: true,
+        writes: Array.from({ length: 5 }, () => frames({ opcode: OPCODE.text, payload })),
+        messages: Array.from({ length: 5 }, () => text(payload)),
+      }
+    }),
     {
       name: '13.1 a compressed message in fragments',
       extensions: offer!,

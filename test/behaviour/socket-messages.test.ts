@@ -176,7 +176,7 @@ t.test('a ping is answered with its payload, also while the function does nothin
 for (const [name, offer] of Object.entries({
   'with the defaults of a client': {},
   'without context takeover': { serverNoContextTakeover: true, clientNoContextTakeover: true },
-  'with a small window': { serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
+  'with a small window of the client': { clientMaxWindowBits: 9 },
 })) {
   t.test(`compressed messages come and go ${name}`, async (t) => {
     talk.does(echo)
@@ -206,6 +206,30 @@ t.test('a client that does not compress is not compressed to', async (t) => {
   t.match(await socket.frame(), { reserved: 0, payload })
   socket.leave()
 })
+
+const ANSWER = 'permessage-deflate; client_no_context_takeover; server_no_context_takeover'
+
+for (const [offer, answer] of [
+  ['permessage-deflate; client_max_window_bits', ANSWER],
+  ['permessage-deflate; server_max_window_bits=9, permessage-deflate', ANSWER],
+  ['permessage-deflate; server_max_window_bits=9', undefined],
+  ['permessage-deflate; server_max_window_bits=16', undefined],
+  ['permessage-deflate; server_no_context_takeover=1', undefined],
+  ['permessage-deflate; client_no_context_takeover; client_no_context_takeover', undefined],
+  ['permessage-deflate; unknown', undefined],
+  ['x-webkit-deflate-frame', undefined],
+]) {
+  t.test(`${offer} is ${answer === undefined ? 'declined' : 'taken'}`, async (t) => {
+    // The engine took all of them: a client that asked for a window of 2^9 bytes got messages that need 2^15.
+    talk.does(echo)
+    const headers = { 'Sec-WebSocket-Extensions': offer! }
+    const socket = await RawSocket.open(t, system.port, { path: '/talk', headers })
+    t.equal(socket.headers['sec-websocket-extensions'], answer)
+    await socket.send({ opcode: OPCODE.binary, payload: Buffer.alloc(10_000, 'a') })
+    t.match(await socket.frame(), { reserved: answer === undefined ? 0 : 4 })
+    socket.leave()
+  })
+}
 
 t.test('a message of 16 MiB is echoed as it was', async (t) => {
   talk.does(echo)

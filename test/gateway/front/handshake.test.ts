@@ -86,14 +86,19 @@ t.test('a version that we do not speak is told the one that we do', async (t) =>
 })
 
 t.test('subprotocols are read from all of their fields, in order', async (t) => {
-  const read = readHandshake(
-    head({ 'sec-websocket-protocol': ['a, bearer.t0k3n ,', 'b'], 'sec-websocket-extensions': 'x' }),
-  )
+  const read = readHandshake(head({ 'sec-websocket-protocol': ['a, bearer.t0k3n ,', 'b'] }))
   t.match(read, {
     protocols: ['a', 'bearer.t0k3n', 'b'],
     tokenProtocol: 'bearer.t0k3n',
-    extensions: 'x',
   })
+})
+
+t.test('extensions are read from all of their fields', async (t) => {
+  const fields = ['x', 'permessage-deflate; client_max_window_bits=10']
+  t.match(readHandshake(head({ 'sec-websocket-extensions': fields })), {
+    extensions: 'permessage-deflate',
+  })
+  t.match(readHandshake(head({ 'sec-websocket-extensions': ['x', 'y'] })), { extensions: '' })
 })
 
 t.test('a token in a subprotocol becomes Authorization, and is nowhere else', async (t) => {
