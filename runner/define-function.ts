@@ -33,7 +33,10 @@ export interface CallContext<Model> {
   readonly deadline: number
   /** Path parameters, decoded: `{ id: '7' }` for `GET /items/:id`; a wildcard's rest is `'*'`. */
   readonly params: Readonly<Record<string, string>>
-  /** Request headers, lower-case names. `authorization` is left out where the gateway has verified it. */
+  /**
+   * Request headers, lower-case names. `authorization` is left out where the gateway has verified it, and so is
+   * what is about the client's connection, such as `connection`, `te` and `expect`.
+   */
   readonly headers: Headers
   readonly method: string
   /** Path and query as the client sent them. */

@@ -25,11 +25,10 @@ export function readHandshake(head: RequestHead): Handshake | HandshakeFault {
   const { headers } = head
   if (head.method !== 'GET') return fault('bad_request', 'A WebSocket opens with GET.')
   if (head.framing !== null) return fault('bad_request', 'A WebSocket opens without a body.')
-  const upgrade = valuesOf(headers, 'upgrade')
-  if (upgrade.length !== 1 || upgrade[0]!.trim().toLowerCase() !== 'websocket') {
+  if (head.upgrade.trim().toLowerCase() !== 'websocket') {
     return fault('bad_request', 'Send one Upgrade: websocket.')
   }
-  const connection = listOf(valuesOf(headers, 'connection'))
+  const connection = listOf([head.connection])
   if (!connection.some((token) => token.toLowerCase() === 'upgrade')) {
     return fault('bad_request', 'Send Connection: Upgrade.')
   }

@@ -3,6 +3,7 @@
 // none is taken for the right one. A second Host does not come so far, the engine refuses it.
 
 import type { HttpRequest } from 'uWebSockets.js'
+import { dropNamedFields } from './connection-fields.js'
 import { type Framing, readFraming } from './request-framing.js'
 
 export interface RequestHead {
@@ -17,7 +18,11 @@ export interface RequestHead {
   readonly idempotencyKey: string | null
   /** It said `Connection: close`, as the engine sees it. */
   readonly endsConnection: boolean
-  /** Names in lower case and values in turn, without `authorization` and `transfer-encoding`. */
+  /** All values of `Connection`, joined by commas; empty without one. */
+  readonly connection: string
+  /** The same of `Upgrade`. */
+  readonly upgrade: string
+  /** Names in lower case and values in turn, without `authorization` and the fields of the connection. */
   readonly headers: string[]
   readonly framing: Framing
 }
@@ -32,6 +37,8 @@ export function readHead(req: HttpRequest): RequestHead {
   let transferEncoding: string | null = null
   let isFramedTwice = false
   let endsConnection = false
+  let connection = ''
+  let upgrade = ''
   req.forEach((name, value) => {
     switch (name) {
       case 'authorization':
@@ -51,13 +58,26 @@ export function readHead(req: HttpRequest): RequestHead {
         break
       case 'connection':
         endsConnection = value.length === 'close'.length
-        break
+        connection = connection === '' ? value : `${connection}, ${value}`
+        return
+      case 'upgrade':
+        upgrade = upgrade === '' ? value : `${upgrade}, ${value}`
+        return
+      case 'expect':
+      case 'http2-settings':
+      case 'keep-alive':
+      case 'proxy-authorization':
+      case 'proxy-connection':
+      case 'te':
+      case 'trailer':
+        return
       case 'host':
         host = value
         break
     }
     headers.push(name, value)
   })
+  dropNamedFields(headers, connection)
   const path = req.getUrl()
   const query = req.getQuery()
   const method = req.getCaseSensitiveMethod()
@@ -71,6 +91,8 @@ export function readHead(req: HttpRequest): RequestHead {
     hasTwoAuthorizations,
     idempotencyKey,
     endsConnection,
+    connection,
+    upgrade,
     headers,
     framing: isFramedTwice ? 'refused' : readFraming(contentLength, transferEncoding),
   }

@@ -91,6 +91,65 @@ t.test('zstd: decoded or not, as this Node does, and never said wrongly', async 
   t.ok(body.equals(isEncoded ? ZSTD : SMALL), body.toString('hex'))
 })
 
+t.test('a request is passed on with its headers, without those of its connection', async (t) => {
+  // Node's fetch throws at Connection, Keep-Alive, Upgrade and Expect: the client got a 500.
+  const server = createServer((request, response) => {
+    const heard = { headers: request.headers, body: '' }
+    request.on('data', (bytes) => {
+      heard.body += bytes
+    })
+    request.on('end', () => response.end(JSON.stringify(heard)))
+  }).listen(0)
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  await system.serve(
+    defineFunction({
+      name: 'forward',
+      route: ['GET /forward', 'POST /forward'],
+      auth: 'public',
+      fetch: ({ method, headers, body }) =>
+        fetch(url, { method, headers, body, duplex: 'half' } as RequestInit),
+    }),
+  )
+  const fields = {
+    Host: 'x',
+    Connection: 'keep-alive, X-Hop, te',
+    'X-Hop': '1',
+    'Keep-Alive': 'timeout=5',
+    'Proxy-Connection': 'keep-alive',
+    'Proxy-Authorization': 'Basic YTpi',
+    TE: 'trailers',
+    Trailer: 'x-checksum',
+    Upgrade: 'h2c',
+    'HTTP2-Settings': 'AAMAAABkAAQAAP__',
+    'X-End': 'to end',
+  }
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+  const client = await system.connect()
+  const heard = async () => JSON.parse((await client.answer())!.body.toString())
+  await client.write(`GET /forward HTTP/1.1\r\n${lines.join('')}\r\n`)
+  const got = await heard()
+  t.equal(got.headers['x-end'], 'to end')
+
+  await client.write(
+    `POST /forward HTTP/1.1\r\n${lines.join('')}Expect: 100-continue\r\nContent-Length: 5\r\n\r\n`,
+  )
+  t.equal((await client.head())?.status, 100)
+  await client.write('hello')
+  const posted = await heard()
+  t.equal(posted.body, 'hello')
+  t.equal(posted.headers['x-end'], 'to end')
+  for (const { headers } of [got, posted]) {
+    for (const name of Object.keys(fields).map((name) => name.toLowerCase())) {
+      // Of its own connection Node's fetch says so itself.
+      if (name === 'connection') t.equal(headers[name], 'keep-alive')
+      else if (name !== 'host' && name !== 'x-end') t.equal(headers[name], undefined, name)
+    }
+    t.equal(headers.expect, undefined)
+  }
+})
+
 t.test('HEAD has the headers of GET', async (t) => {
   const { status, headers } = await get('/proxy/gzip', 'HEAD')
   t.equal(status, 200)

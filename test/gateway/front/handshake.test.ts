@@ -7,8 +7,6 @@ const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 function head(changes: Record<string, string | string[] | null> = {}, rest = {}): RequestHead {
   const fields = {
     host: 'x',
-    connection: 'Upgrade',
-    upgrade: 'websocket',
     'sec-websocket-version': '13',
     'sec-websocket-key': KEY,
     ...changes,
@@ -26,6 +24,8 @@ function head(changes: Record<string, string | string[] | null> = {}, rest = {})
     hasTwoAuthorizations: false,
     idempotencyKey: null,
     endsConnection: false,
+    connection: 'Upgrade',
+    upgrade: 'websocket',
     headers,
     framing: null,
     ...rest,
@@ -45,10 +45,9 @@ t.test('what RFC 6455 asks for is taken', async (t) => {
     tokenProtocol: null,
   })
   for (const connection of ['upgrade', 'UPGRADE', 'keep-alive, Upgrade', ' Upgrade ,x']) {
-    t.equal(codeOf(head({ connection })), null, connection)
+    t.equal(codeOf(head({}, { connection })), null, connection)
   }
-  t.equal(codeOf(head({ connection: ['keep-alive', 'Upgrade'] })), null)
-  t.equal(codeOf(head({ upgrade: ' WebSocket ' })), null)
+  t.equal(codeOf(head({}, { upgrade: ' WebSocket ' })), null)
   t.equal(codeOf(head({ 'sec-websocket-version': ' 13' })), null)
 })
 
@@ -58,13 +57,13 @@ t.test('everything else is refused, and the connection closed', async (t) => {
     ['bad_request', head({}, { framing: { bytes: 5 } })],
     ['bad_request', head({}, { framing: { bytes: null } })],
     ['bad_request', head({}, { framing: 'refused' })],
-    ['bad_request', head({ upgrade: null })],
-    ['bad_request', head({ upgrade: 'h2c' })],
-    ['bad_request', head({ upgrade: 'websocket, h2c' })],
-    ['bad_request', head({ upgrade: ['websocket', 'websocket'] })],
-    ['bad_request', head({ connection: null })],
-    ['bad_request', head({ connection: 'keep-alive' })],
-    ['bad_request', head({ connection: 'Upgraded' })],
+    ['bad_request', head({}, { upgrade: '' })],
+    ['bad_request', head({}, { upgrade: 'h2c' })],
+    ['bad_request', head({}, { upgrade: 'websocket, h2c' })],
+    ['bad_request', head({}, { upgrade: 'websocket, websocket' })],
+    ['bad_request', head({}, { connection: '' })],
+    ['bad_request', head({}, { connection: 'keep-alive' })],
+    ['bad_request', head({}, { connection: 'Upgraded' })],
     ['upgrade_required', head({ 'sec-websocket-version': null })],
     ['upgrade_required', head({ 'sec-websocket-version': '8' })],
     ['upgrade_required', head({ 'sec-websocket-version': '13, 8' })],
