@@ -41,6 +41,11 @@ export class RequestBody {
     this.#hasEnded = !hasMore
   }
 
+  /** Largest body in bytes, or null. */
+  get maxBytes(): number | null {
+    return this.#options.maxBytes
+  }
+
   /** False when the bytes exceed the credit or come after the end: a protocol error. */
   receive(bytes: Uint8Array): boolean {
     if (this.#failure !== null) return true

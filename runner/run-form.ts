@@ -2,6 +2,7 @@
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { RunnerCallContext } from './call-context.js'
+import { decodeContent } from './content-coding.js'
 import type { RunDeclaration } from './define-function.js'
 import { sendResponse } from './fetch-form.js'
 import { toInputIssues } from './input-issues.js'
@@ -41,7 +42,14 @@ export async function serveRun(
 
 async function readInput(context: RunnerCallContext<unknown>, body: RequestBody): Promise<unknown> {
   if (METHODS_WITHOUT_BODY.has(context.method)) return decodeQuery(context.url)
-  return decodeBody(await body.readAll(), context.header('content-type'))
+  const bytes = await body.readAll()
+  const contentType = context.header('content-type')
+  if (context.header('content-encoding') === null) return decodeBody(bytes, contentType)
+  const coding = context.headers.get('content-encoding')!
+  const decoded = await decodeContent(bytes, coding, body.maxBytes)
+  // It took its time, and nobody may want it any more.
+  if (context.abortReason !== null) throw context.abortReason
+  return decodeBody(decoded, contentType)
 }
 
 async function check(schema: StandardSchemaV1, input: unknown): Promise<unknown> {

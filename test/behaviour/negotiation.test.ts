@@ -1,5 +1,6 @@
 // What a client sends decides what a function's input is; what it accepts decides the form of the answer.
 
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
@@ -73,6 +74,79 @@ t.test('the content-type says what the input is', async (t) => {
   t.same(await described(null, Uint8Array.of(1, 2)), { bytes: [1, 2] })
   t.same(await described(null, ''), { nothing: true })
 })
+
+t.test('a compressed body is decompressed before it is decoded', async (t) => {
+  // It was told to be no valid UTF-8.
+  const json = Buffer.from('{"a":[1,2,3]}')
+  const BODIES: [coding: string, body: Uint8Array][] = [
+    ['gzip', gzipSync(json)],
+    ['X-GZip', gzipSync(json)],
+    ['deflate', deflateSync(json)],
+    ['deflate', deflateRawSync(json)],
+    ['br', brotliCompressSync(json)],
+    ['identity', json],
+  ]
+  for (const [coding, body] of BODIES) {
+    t.same(await coded(coding, body), { value: { a: [1, 2, 3] } }, coding)
+  }
+  t.same(await coded('gzip', gzipSync(Buffer.from([1, 2])), 'image/png'), { bytes: [1, 2] })
+  const large = JSON.stringify({ a: 'x'.repeat(5_000_000) })
+  t.equal(((await coded('gzip', gzipSync(large))) as { value: { a: [] } }).value.a.length, 5e6)
+})
+
+t.test('one that cannot be is refused', async (t) => {
+  const body = gzipSync('{}')
+  for (const coding of ['gzip', 'br', 'deflate']) {
+    t.match(await coded(coding, Buffer.from('{"a":1}')), { code: 'bad_request' }, coding)
+  }
+  t.match(await coded('gzip', body.subarray(0, -1)), { code: 'bad_request' }, 'cut')
+  t.match(await coded('gzip', gzipSync('{')), { code: 'bad_request' })
+  t.match(await coded('compress', body), {
+    code: 'unsupported_media_type',
+    detail: /compress .*gzip, deflate and br/,
+  })
+  t.match(await coded('gzip, br', body), { code: 'unsupported_media_type' })
+  t.match(await coded('gzip\r\ncontent-encoding: br', body), { code: 'unsupported_media_type' })
+})
+
+t.test('the limit of a body is that of what it becomes', async (t) => {
+  const limits = { name: 'limited', auth: 'public' as const, maxBodyBytes: 1000 }
+  await system.serve(defineFunction({ ...limits, run: (input) => String(input).length }))
+  const post = (bytes: number) => {
+    const body = gzipSync(Buffer.alloc(bytes, 'x'))
+    const headers = { 'content-type': 'text/plain', 'content-encoding': 'gzip' }
+    return system.fetch('/limited', { method: 'POST', body, headers } as RequestInit)
+  }
+  t.equal(await (await post(1000)).json(), 1000)
+  const refused = await post(1001)
+  t.equal(refused.status, 413)
+  t.match(await refused.json(), { code: 'payload_too_large', detail: /1000 bytes when/ })
+  t.equal((await post(500_000)).status, 413)
+})
+
+t.test('`fetch` has the body as it came', async (t) => {
+  await system.serve(
+    defineFunction({
+      name: 'raw',
+      auth: 'public',
+      fetch: async (request) => new Response(await request.arrayBuffer()),
+    }),
+  )
+  const body = gzipSync('hello')
+  const headers = { 'content-encoding': 'gzip' }
+  const response = await system.fetch('/raw/', { method: 'POST', body, headers } as RequestInit)
+  t.ok(body.equals(Buffer.from(await response.arrayBuffer())))
+})
+
+/** What /describe says, or the problem. */
+async function coded(coding: string, body: Uint8Array, contentType = 'application/json') {
+  const client = await system.connect()
+  await client.write(
+    `POST /describe HTTP/1.1\r\nhost: x\r\nauthorization: ${await system.authorization()}\r\ncontent-type: ${contentType}\r\ncontent-encoding: ${coding}\r\ncontent-length: ${body.length}\r\n\r\n`,
+  )
+  await client.write(body)
+  return JSON.parse((await client.answer())!.body.toString())
+}
 
 t.test('a multipart form gives fields and files', async (t) => {
   const body = new FormData()
