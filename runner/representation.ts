@@ -13,6 +13,8 @@ import { RunnerError } from './runner-error.js'
 const JSON_TYPE = 'application/json'
 const SSE_TYPE = 'text/event-stream'
 const NDJSON_TYPE = 'application/x-ndjson'
+/** Another name of the same. */
+const JSONL_TYPE = 'application/jsonl'
 const MSGPACK_TYPE = 'application/msgpack'
 const TEXT_TYPE = 'text/plain'
 const BINARY_TYPE = 'application/octet-stream'
@@ -34,7 +36,7 @@ export async function decodeBody(body: Uint8Array, contentType: string | null): 
     case 'application/vnd.msgpack':
       return decodeMsgpack(body)
     case NDJSON_TYPE:
-    case 'application/jsonl':
+    case JSONL_TYPE:
       return decodeText(body, contentType)
         .split('\n')
         .filter((line) => line.trim() !== '')
@@ -169,6 +171,12 @@ const ndjson: Representation = {
   suffix: NOTHING,
 }
 
+const jsonl: Representation = {
+  ...ndjson,
+  contentType: JSONL_TYPE,
+  streamContentType: JSONL_TYPE,
+}
+
 const sse: Representation = {
   contentType: SSE_TYPE,
   streamContentType: SSE_TYPE,
@@ -188,8 +196,8 @@ const msgpack: Representation = {
 }
 
 // First is what a client gets that accepts anything.
-const VALUE_FORMS = [json, msgpack, ndjson, sse]
-const STREAM_FORMS = [sse, ndjson, json, msgpack]
+const VALUE_FORMS = [json, msgpack, ndjson, sse, jsonl]
+const STREAM_FORMS = [sse, ndjson, json, msgpack, jsonl]
 
 /** The representation for one value, by the client's Accept. Throws a RunnerError `not_acceptable`. */
 export function representValue(accept: string | null): Representation {

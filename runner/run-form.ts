@@ -37,7 +37,7 @@ export async function serveRun(
   if (isIterable(value)) return sendStream(value, context, reply)
   if (context.abortReason !== null) throw context.abortReason
   if (value instanceof Response) return sendResponse(value, context, reply)
-  return sendValue(value, context.header('accept'), reply)
+  return sendValue(value, context, reply)
 }
 
 async function readInput(context: RunnerCallContext<unknown>, body: RequestBody): Promise<unknown> {
@@ -63,20 +63,32 @@ async function check(schema: StandardSchemaV1, input: unknown): Promise<unknown>
   )
 }
 
-function sendValue(value: unknown, accept: string | null, reply: Reply): Promise<void> {
+function sendValue(
+  value: unknown,
+  context: RunnerCallContext<unknown>,
+  reply: Reply,
+): Promise<void> {
   if (value === undefined) return reply.whole(204, [], NO_BODY)
+  const accept = context.header('accept')
   const bytes = asBytes(value)
   const raw = bytes ?? (typeof value === 'string' ? value : null)
   const represented = raw === null ? null : representRaw(raw, accept)
   if (represented !== null) {
-    return reply.whole(200, ['content-type', represented.contentType], represented.body)
+    return reply.whole(200, headersOf(represented.contentType, context), represented.body)
   }
   const representation = representValue(accept)
   return reply.whole(
     200,
-    ['content-type', representation.contentType],
+    headersOf(representation.contentType, context),
     representation.encode(value),
   )
+}
+
+/** An answer that a cache may keep says what it was chosen by; those of other methods are not kept. */
+function headersOf(contentType: string, { method }: RunnerCallContext<unknown>): string[] {
+  return method === 'GET' || method === 'HEAD'
+    ? ['content-type', contentType, 'vary', 'Accept']
+    : ['content-type', contentType]
 }
 
 /** Each value leaves as it is produced; no credit makes the generator wait at its `yield`. */
@@ -93,7 +105,7 @@ async function sendStream(
     // gets the status of its error.
     let next = await iterator.next()
     const representation = representStream(context.header('accept'))
-    reply.head(200, ['content-type', representation.streamContentType, ...STREAM_HEADERS])
+    reply.head(200, [...headersOf(representation.streamContentType, context), ...STREAM_HEADERS])
     if (representation.prefix.length > 0) await reply.write(representation.prefix)
     for (let index = 0; !next.done; index++) {
       if (context.abortReason !== null) throw context.abortReason

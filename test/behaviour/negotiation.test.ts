@@ -194,6 +194,7 @@ const VALUE_FORMS: [accept: string | undefined, contentType: string | null][] = 
   ['application/*', 'application/json'],
   ['application/msgpack', 'application/msgpack'],
   ['application/x-ndjson', 'application/x-ndjson'],
+  ['application/jsonl', 'application/jsonl'],
   ['text/event-stream', 'text/event-stream'],
   ['application/json;q=0.5, application/msgpack', 'application/msgpack'],
   ['application/json;q=0.5, application/msgpack;q=0.4', 'application/json'],
@@ -221,6 +222,33 @@ t.test('Accept chooses the form of a value', async (t) => {
       t.same(value, { message: 'Hello, world!' })
     }
   }
+})
+
+t.test('an answer that a cache may keep says that Accept chose it', async (t) => {
+  // A cache that had one client's msgpack gave it to the next one, which had asked for JSON.
+  await system.serve(
+    defineFunction({
+      name: 'count',
+      route: ['GET /count', 'POST /count'],
+      async *run() {
+        yield 1
+      },
+    }),
+  )
+  const varyOf = async (path: string, method = 'GET', accept = '*/*') => {
+    const response = await system.fetch(path, { method, headers: { accept } })
+    await response.arrayBuffer()
+    return response.headers.get('vary')
+  }
+  for (const path of ['/hello', '/count', '/result/text', '/result/bytes', '/result/null']) {
+    t.equal(await varyOf(path), 'Accept', path)
+    t.equal(await varyOf(path, 'HEAD'), 'Accept', `HEAD ${path}`)
+  }
+  t.equal(await varyOf('/hello', 'GET', 'application/msgpack'), 'Accept')
+  t.equal(await varyOf('/result/undefined'), null)
+  t.equal(await varyOf('/result/response'), null, 'it was made by the function')
+  t.equal(await varyOf('/count', 'POST'), null)
+  t.equal(await varyOf('/describe', 'POST'), null)
 })
 
 t.test('each kind of result has its answer', async (t) => {

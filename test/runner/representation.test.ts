@@ -61,6 +61,7 @@ t.test('each form writes values and streams of them', async (t) => {
   const json = ['{"a":1}', '"ä"', 'null', 'null', '"1152921504606846976"']
   t.equal(streamed('application/json'), `[${json.join(',')}]`)
   t.equal(streamed('application/x-ndjson'), json.map((each) => `${each}\n`).join(''))
+  t.equal(streamed('application/jsonl'), streamed('application/x-ndjson'))
   t.equal(streamed('text/event-stream'), json.map((each) => `data: ${each}\n\n`).join(''))
   t.same(unpack(representValue('application/msgpack').encode({ a: [1] })), { a: [1] })
   t.equal(text(representStream('application/json').prefix), '[', 'an empty stream is [ and ]')
@@ -167,6 +168,7 @@ t.test(
     t.equal(representStream(null).contentType, 'text/event-stream')
     t.equal(representStream('*/*').contentType, 'text/event-stream')
     t.equal(representStream('application/*').contentType, 'application/x-ndjson')
+    t.equal(representStream('application/jsonl').streamContentType, 'application/jsonl')
     t.equal(representValue('text/*').contentType, 'text/event-stream')
     t.equal(
       representValue('application/msgpack;q=0.9, application/json;q=0.8').contentType,
