@@ -38,6 +38,9 @@ export interface AdmissionOptions {
 /** RFC 9110, 7.2: a name or an address, and perhaps a port; nothing where the target has no authority. */
 const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?$/
 
+/** What a target may consist of: other bytes are not the same for everybody who decodes them. */
+const TARGET = /^[!-~]*$/
+
 /** They are asked for again after so long. */
 const KEYS_RETRY_AFTER_SECONDS = 5
 
@@ -54,6 +57,11 @@ export class Admission {
   decide(call: PendingCall, method: string, head: RequestHead): void {
     if (!this.#isGood(head.host)) {
       const error = new CallError('bad_request', 'The Host is no name or address.')
+      return call.refuse(error, { connection: 'cut' })
+    }
+    // The path alone is checked where it is looked for.
+    if (head.url.length > head.path.length && !TARGET.test(head.url)) {
+      const error = new CallError('bad_request', 'The query has a byte that must be escaped.')
       return call.refuse(error, { connection: 'cut' })
     }
     const match = this.#options.functions.match(method, head.host, head.path)
