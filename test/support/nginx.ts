@@ -1,32 +1,49 @@
-// nginx as Debian configures it, in front of one address: nothing is said about buffering. Only that it shall
-// ask in HTTP/1.1: up to 1.29 it asks in 1.0 by default, which the engine answers with 505. Listens on a socket in
-// its own folder, so that it needs no free port; ends with its test.
+// nginx as Debian configures it. Either in front of one address, with nothing said about buffering, only that it
+// shall ask in HTTP/1.1: up to 1.29 it asks in 1.0 by default, which the engine answers with 505. It then listens on
+// a socket in its own folder, so that it needs no free port. Or with blocks that are given. Ends with its test.
 
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import type { NetConnectOpts } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { folderWith } from './folder.js'
-
-/** Nothing tells us that it listens. */
-const LOOK_MS = 20
+import { isInstalled, startProxy } from './proxy-process.js'
 
 export function hasNginx(): boolean {
-  return spawnSync('nginx', ['-v'], { stdio: 'ignore' }).status === 0
+  return isInstalled('nginx')
 }
 
 /** Returns the path of the socket on which it listens for HTTP. */
 export async function startNginx(t: Test, upstream: string): Promise<string> {
   const folder = folderWith(t, {})
   const socketPath = join(folder, 'http.sock')
+  await startIn(
+    t,
+    folder,
+    `server {
+       listen "unix:${socketPath}";
+       location / {
+         proxy_pass ${upstream};
+         proxy_http_version 1.1;
+       }
+     }`,
+    { path: socketPath },
+  )
+  return socketPath
+}
+
+/** With blocks of its own, which listen on this port of 127.0.0.1. */
+export function startNginxWith(t: Test, blocks: string, port: number): Promise<void> {
+  return startIn(t, folderWith(t, {}), blocks, { host: '127.0.0.1', port })
+}
+
+async function startIn(t: Test, folder: string, blocks: string, at: NetConnectOpts): Promise<void> {
   const temporaryPaths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path "${folder}/${name}";`,
   )
+  const file = join(folder, 'nginx.conf')
   writeFileSync(
-    join(folder, 'nginx.conf'),
+    file,
     `worker_processes auto;
      pid "${folder}/pid";
      error_log "${folder}/error.log";
@@ -40,40 +57,8 @@ export async function startNginx(t: Test, upstream: string): Promise<string> {
        access_log off;
        gzip on;
        ${temporaryPaths.join('\n')}
-       server {
-         listen "unix:${socketPath}";
-         location / {
-           proxy_pass ${upstream};
-           proxy_http_version 1.1;
-         }
-       }
+       ${blocks}
      }`,
   )
-  const nginx = spawn('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  const ended = once(nginx, 'close')
-  let said = ''
-  nginx.stderr.on('data', (text) => {
-    said += text
-  })
-  t.teardown(async () => {
-    nginx.kill('SIGTERM')
-    await ended
-  })
-  while (!(await listens(socketPath))) {
-    if (nginx.exitCode !== null) throw new Error(`nginx did not start: ${said}`)
-    await delay(LOOK_MS)
-  }
-  return socketPath
-}
-
-async function listens(path: string): Promise<boolean> {
-  const socket = connect(path)
-  const isOpen = await once(socket, 'connect').then(
-    () => true,
-    () => false,
-  )
-  socket.destroy()
-  return isOpen
+  await startProxy(t, 'nginx', ['-p', folder, '-c', file], at)
 }
