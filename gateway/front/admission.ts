@@ -38,8 +38,8 @@ export interface AdmissionOptions {
 /** RFC 9110, 7.2: a name or an address, and perhaps a port; nothing where the target has no authority. */
 const HOST = /^(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d*)?$/
 
-/** What a target may consist of: other bytes are not the same for everybody who decodes them. */
-const TARGET = /^[!-~]*$/
+/** Stands where the engine could not decode what the client sent: nobody knows any more what that was. */
+const REPLACEMENT = '\ufffd'
 
 /** They are asked for again after so long. */
 const KEYS_RETRY_AFTER_SECONDS = 5
@@ -59,9 +59,12 @@ export class Admission {
       const error = new CallError('bad_request', 'The Host is no name or address.')
       return call.refuse(error, { connection: 'cut' })
     }
-    // The path alone is checked where it is looked for.
-    if (head.url.length > head.path.length && !TARGET.test(head.url)) {
-      const error = new CallError('bad_request', 'The query has a byte that must be escaped.')
+    // The path is checked where it is looked for.
+    if (head.url.includes(REPLACEMENT)) {
+      const error = new CallError(
+        'bad_request',
+        'The query has bytes that are not UTF-8: escape them.',
+      )
       return call.refuse(error, { connection: 'cut' })
     }
     const match = this.#options.functions.match(method, head.host, head.path)

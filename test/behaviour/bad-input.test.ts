@@ -221,24 +221,21 @@ t.test('a Host that no URL may have gets no further', async (t) => {
   }
 })
 
-t.test('a byte above 0x7F is refused in the query as in the path', async (t) => {
+t.test('bytes that are not UTF-8 are refused, in the query as in the path', async (t) => {
   // The engine decodes what it is given: the function saw U+FFFD, and could not tell what had been sent.
-  for (const target of [
-    '/any/\xff',
-    '/any/?q=\xff',
-    '/any/?q=\xc3\xa4',
-    '/any/?\x80',
-    '/hello?\xe4',
-  ]) {
+  for (const target of ['/any/\xff', '/any/?q=\xff', '/any/?q=\xc3', '/any/?\x80', '/hello?\xe4']) {
     const client = await system.connect()
     await client.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`)
     const answer = (await client.answer())!
     t.equal(answer.status, 400, target)
     t.match(JSON.parse(answer.body.toString()), { code: 'bad_request' })
   }
-  const client = await system.connect()
-  await client.write('GET /any/?q=%ff&r=~!|{} HTTP/1.1\r\nHost: x\r\n\r\n')
-  t.equal((await client.answer())?.status, 200)
+  // Many clients escape nothing that a person has typed.
+  for (const target of ['/any/?q=%ff&r=~!|{}', '/any/?q=\xc3\xa4']) {
+    const client = await system.connect()
+    await client.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    t.equal((await client.answer())?.status, 200)
+  }
 })
 
 t.test('a method that fetch forbids is not allowed', async (t) => {
