@@ -1,4 +1,6 @@
-// Errors as clients see them: `application/problem+json` (RFC 9457), from the closed list of codes.
+// Errors as clients see them: `application/problem+json` (RFC 9457), from the closed list of codes. The member
+// `error` is where the clients of OpenAI's interface look, also in an event of a stream: without it they show
+// no reason, and take a stream's failure for a chunk without choices.
 
 import { type CallError, errorMeaning } from '../../shared/errors.js'
 
@@ -28,6 +30,7 @@ export function problemOf(
       detail: error.message,
       callId,
       ...(error.issues === undefined ? {} : { issues: error.issues }),
+      error: { message: error.message, type: error.code, code: error.code },
     }),
   }
 }
