@@ -69,6 +69,7 @@ export class Dispatcher {
   /** Resolves when the runners that there are have been heard of, soon in any case. */
   readonly rollCall: Promise<void>
   readonly budget: CreditBudget
+  readonly limits: CallLimits
   readonly #options: DispatcherOptions
   readonly #mailroom: Mailroom
   readonly #fleet: Fleet
@@ -76,20 +77,19 @@ export class Dispatcher {
   readonly #stops: (() => void)[]
   #nextId = 1
   readonly #owner: InvocationOwner
-  readonly #limits: CallLimits
 
   constructor(options: DispatcherOptions) {
     const { bus, subjects } = options
     this.#options = options
     this.budget = new CreditBudget(options.creditBytes)
-    this.#limits = new CallLimits(options)
+    this.limits = new CallLimits(options)
     this.#owner = {
       budget: this.budget,
       retryBodyBytes: options.retryBodyBytes,
       mayRetry: ({ head }) => this.#desk(head.functionName).retryBudget.take(performance.now()),
       onUnqueued: (invocation) => this.#desk(invocation.head.functionName).leave(invocation),
       onReturned: (invocation) => this.#onReturned(invocation),
-      onEnded: ({ head }) => this.#limits.leave(head.fairnessKey),
+      onEnded: ({ head }) => this.limits.leave(head.fairnessKey),
     }
     this.#mailroom = new Mailroom(bus)
     this.#fleet = new Fleet({
@@ -130,7 +130,7 @@ export class Dispatcher {
   ): Invocation {
     const desk = this.#desk(head.functionName)
     const invocation = new Invocation(this.#owner, head, body, hasMore, handler, desk.counters)
-    const refusal = this.#limits.enter(head.fairnessKey)
+    const refusal = this.limits.enter(head.fairnessKey)
     if (refusal !== null) invocation.reject(refusal)
     else this.#place(desk, invocation)
     return invocation

@@ -51,13 +51,22 @@ export class SharedAnswers {
     const request = new RequestFingerprint(head, body, hasMore)
     const key = `${head.functionName}\n${ownerOf(head)}\n${idempotencyKey}`
     const kept = this.#kept.get(key)
-    if (kept !== undefined) {
-      const repeat = new Repeat(request, kept.request, handler)
-      repeat.onAnswer(kept)
+    const running = kept === undefined ? this.#running.get(key) : undefined
+    if (kept !== undefined || running !== undefined) {
+      // It runs nothing, and waits and is read like any other.
+      const { limits } = this.#dispatcher
+      const leave = () => limits.leave(head.fairnessKey)
+      const refusal = limits.enter(head.fairnessKey)
+      if (refusal !== null) {
+        leave()
+        handler.onError(refusal)
+        return NOTHING_TO_DO
+      }
+      if (running !== undefined) return running.join(request, handler, leave)
+      const repeat = new Repeat(request, kept!.request, handler, leave)
+      repeat.onAnswer(kept!)
       return repeat
     }
-    const running = this.#running.get(key)
-    if (running !== undefined) return running.join(request, handler)
     const call = new SharedCall(request, handler, this.#kept, (answer) => {
       // By now the key may be a later call's.
       if (this.#running.get(key) === call) this.#running.delete(key)

@@ -72,9 +72,13 @@ export class SharedCall implements AnswerHandler {
     }
   }
 
-  /** Another request with the key. */
-  join(request: RequestFingerprint, handler: AnswerHandler): CallHandle {
+  /**
+   * Another request with the key.
+   * @param onAnswered it waits no more, for whatever reason
+   */
+  join(request: RequestFingerprint, handler: AnswerHandler, onAnswered: () => void): CallHandle {
     const repeat = new Repeat(request, this.#request, handler, (repeat) => {
+      onAnswered()
       this.#repeats.delete(repeat)
       this.#leave()
     })

@@ -18,7 +18,7 @@ function collecting() {
     kept.push(Buffer.from(answer?.body ?? []).toString())
   })
   first.invocation = call.begin(invocation) as Invocation
-  call.join(anyRequest(), second)
+  call.join(anyRequest(), second, () => {})
   call.onHead(200, ['content-length', '4'])
   return { answers, call, first, second, kept }
 }
