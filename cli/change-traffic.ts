@@ -23,9 +23,10 @@ export async function changeTraffic(
   registry: Registry,
   name: string,
   decide: (deployment: Deployment) => Traffic | Promise<Traffic>,
+  { isRollback = false }: { isRollback?: boolean } = {},
 ): Promise<void> {
   const deployments = await registry.edit(async (draft) => {
-    draft.setTraffic(name, await decide(deploymentIn(draft.deployments(), name)))
+    draft.setTraffic(name, await decide(deploymentIn(draft.deployments(), name)), isRollback)
     return draft.deployments()
   })
   printTraffic(deploymentIn(deployments, name))

@@ -23,14 +23,35 @@ const trafficSchema = v.record(
   v.pipe(v.number(), v.minValue(0), v.maxValue(MOST_WEIGHT)),
 )
 
+/** Weights as somebody has set them. */
+export interface TrafficSetting {
+  readonly traffic: Traffic
+  /** By taking the ones before back. */
+  readonly isRollback: boolean
+}
+
+/**
+ * Stands among the weights that a rollback has set. For whoever does not know it, it is a version that is not
+ * there and has no calls: earlier releases refuse anything else, and the weights with it.
+ */
+const ROLLBACK_MARK = 'set-by-rollback'
+
 /** Reads what `callgate deploy --weight` has written; null for what is none. */
-export function readTraffic(text: string): Traffic | null {
+export function readTraffic(text: string): TrafficSetting | null {
   try {
     const value: unknown = JSON.parse(text)
-    return Array.isArray(value) ? null : v.parse(trafficSchema, value)
+    if (Array.isArray(value)) return null
+    const traffic = v.parse(trafficSchema, value)
+    const { [ROLLBACK_MARK]: mark, ...others } = traffic
+    return mark === 0 ? { traffic: others, isRollback: true } : { traffic, isRollback: false }
   } catch {
     return null
   }
+}
+
+export function writeTraffic({ traffic, isRollback }: TrafficSetting): string {
+  // A version of that name, with calls, is one.
+  return JSON.stringify(isRollback ? { [ROLLBACK_MARK]: 0, ...traffic } : traffic)
 }
 
 /** Of a version that is not named: 0. A version may be called `constructor`. */

@@ -12,6 +12,7 @@ import {
   sharesOf,
   type Traffic,
   weightOf,
+  writeTraffic,
 } from './deployment.js'
 import { FUNCTION_NAME, type Manifest, readManifest, sameManifest } from './manifest.js'
 import { keyOf, RegistryView, trafficKey, versionOf } from './registry-view.js'
@@ -67,8 +68,11 @@ export class RegistryDraft {
     this.#change({ key: keyOf(name, version), text: JSON.stringify(manifest) })
   }
 
-  /** In one step: every gateway goes from the old shares to the new ones between two calls. */
-  setTraffic(name: string, traffic: Traffic): void {
+  /**
+   * In one step: every gateway goes from the old shares to the new ones between two calls.
+   * @param isRollback these are the ones of before, and on record as such
+   */
+  setTraffic(name: string, traffic: Traffic, isRollback = false): void {
     const weights = this.#view.weights(name)
     if (weights !== null && sameTraffic(weights, traffic)) return
     const deployment = this.deployment(name)
@@ -77,7 +81,7 @@ export class RegistryDraft {
       const shares = sharesOf(deployment)
       if (!sameTraffic(shares, traffic)) this.#putTraffic(name, shares)
     }
-    this.#putTraffic(name, traffic)
+    this.#putTraffic(name, traffic, isRollback)
   }
 
   /** Takes out a version, unless it has calls. */
@@ -112,8 +116,8 @@ export class RegistryDraft {
     return [...this.#keys].filter((key) => key === name || key.startsWith(`${name}.`))
   }
 
-  #putTraffic(name: string, traffic: Traffic): void {
-    this.#change({ key: trafficKey(name), text: JSON.stringify(traffic) })
+  #putTraffic(name: string, traffic: Traffic, isRollback = false): void {
+    this.#change({ key: trafficKey(name), text: writeTraffic({ traffic, isRollback }) })
   }
 
   #change(change: Change): void {

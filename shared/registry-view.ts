@@ -72,9 +72,9 @@ export class RegistryView {
   }
 
   #putTraffic(name: string, text: string): ManifestError | null {
-    const traffic = readTraffic(text)
-    if (traffic !== null) this.#traffic.set(name, traffic)
+    const setting = readTraffic(text)
+    if (setting !== null) this.#traffic.set(name, setting.traffic)
     else this.#traffic.delete(name)
-    return traffic === null ? new ManifestError('weights: not a JSON object of numbers') : null
+    return setting === null ? new ManifestError('weights: not a JSON object of numbers') : null
   }
 }

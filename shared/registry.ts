@@ -8,7 +8,7 @@
 import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
 import type { Logger } from 'pino'
-import { type Deployment, readTraffic, sameTraffic, type Traffic } from './deployment.js'
+import { type Deployment, readTraffic, sameTraffic, type TrafficSetting } from './deployment.js'
 import {
   DEFAULT_VERSION,
   type Manifest,
@@ -116,13 +116,17 @@ export class Registry {
   }
 
   /** The weights as they were set one after the other since the function was deployed, the latest last. */
-  async trafficHistory(name: string): Promise<Traffic[]> {
-    const settings: Traffic[] = []
+  async trafficHistory(name: string): Promise<TrafficSetting[]> {
+    const settings: TrafficSetting[] = []
     for await (const entry of await this.#kv.history({ key: trafficKey(name) })) {
-      const traffic = entry.operation === 'PUT' ? readTraffic(entry.string()) : null
+      if (entry.operation !== 'PUT') {
+        settings.length = 0
+        continue
+      }
+      const setting = readTraffic(entry.string())
       const latest = settings.at(-1)
-      if (entry.operation !== 'PUT') settings.length = 0
-      else if (traffic !== null && !(latest && sameTraffic(latest, traffic))) settings.push(traffic)
+      if (setting === null || (latest && sameTraffic(latest.traffic, setting.traffic))) continue
+      settings.push(setting)
     }
     return settings
   }

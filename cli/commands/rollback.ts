@@ -3,7 +3,12 @@
 
 import { Command } from 'commander'
 import { natsSettings } from '../../shared/config.js'
-import { type Deployment, sameTraffic, type Traffic } from '../../shared/deployment.js'
+import {
+  type Deployment,
+  sameTraffic,
+  type Traffic,
+  type TrafficSetting,
+} from '../../shared/deployment.js'
 import { changeTraffic, inRegistry } from '../change-traffic.js'
 import { UserFailure } from '../failure.js'
 import { addSettings } from '../settings-options.js'
@@ -16,22 +21,27 @@ export function rollbackCommand(): Command {
   return addSettings(command, 'NATS:', natsSettings).action(
     (name: string, flags: Record<string, unknown>) =>
       inRegistry(flags, (registry) =>
-        changeTraffic(registry, name, async (deployment) =>
-          weightsBefore(deployment, await registry.trafficHistory(name)),
+        changeTraffic(
+          registry,
+          name,
+          async (deployment) => weightsBefore(deployment, await registry.trafficHistory(name)),
+          { isRollback: true },
         ),
       ),
   )
 }
 
 /** @param history the weights as they were set, the latest last */
-function weightsBefore(deployment: Deployment, history: readonly Traffic[]): Traffic {
+function weightsBefore(deployment: Deployment, history: readonly TrafficSetting[]): Traffic {
   const { name } = deployment.manifest
-  const [now, before, earlier] = history.toReversed()
+  const weights = history.map(({ traffic }) => traffic).toReversed()
+  const [now, before] = weights
   if (now === undefined || before === undefined) {
     throw new UserFailure(`The weights of ${name} have not been changed: nothing to take back.`)
   }
-  if (earlier !== undefined && sameTraffic(earlier, now)) {
-    const others = history.toReversed().filter((traffic) => !sameTraffic(traffic, now))
+  // Not by what they are: whoever has promoted v2, main and v2 again has never taken anything back.
+  if (history.at(-1)!.isRollback) {
+    const others = weights.filter((traffic) => !sameTraffic(traffic, now))
     const known = [...new Set(others.map(weightsText))].join('; ')
     throw new UserFailure(
       `${name} has the weights from before its last change already (${weightsText(now)}); nothing was changed. To have others, say which: callgate traffic ${name} version=percent. Its latest were ${known}.`,

@@ -48,6 +48,15 @@ t.test('versions that all have names', async (t) => {
     await prints(t, run('rollback', 'release'), 'release', '  v10 0 %', '  v9 100 %')
   })
 
+  // It was once guessed by the weights from two changes ago being those of now.
+  await t.test('a change to weights that were there before is taken back as well', async (t) => {
+    for (const version of ['v10', 'v9', 'v10']) await run('promote', 'release', version)
+    await prints(t, run('rollback', 'release'), 'release', '  v10 0 %', '  v9 100 %')
+    t.match(await run('rollback', 'release'), { status: 1, stderr: /before its last change/ })
+    await prints(t, run('promote', 'release', 'v10'), 'release', '  v10 100 %', '  v9 0 %')
+    await prints(t, run('rollback', 'release'), 'release', '  v10 0 %', '  v9 100 %')
+  })
+
   await t.test('the version that has everything can be given less', async (t) => {
     await prints(t, deploy('v10', '--weight', '100'), 'release', '  v10 100 %', '  v9 0 %')
     await prints(t, deploy('v10', '--weight', '50'), 'release', '  v10 50 %', '  v9 50 %')

@@ -6,8 +6,9 @@ import {
   type Traffic,
   weightOf,
   withWeight,
+  writeTraffic,
 } from '../../shared/deployment.js'
-import type { Manifest } from '../../shared/manifest.js'
+import { FUNCTION_VERSION, type Manifest } from '../../shared/manifest.js'
 
 // Which manifest it is is all that counts here.
 function versions(...names: string[]): Map<string, Manifest> {
@@ -85,8 +86,23 @@ t.test('the version that has all may be given less: the rest goes to the only ot
   t.end()
 })
 
+t.test('what a rollback has set says so, and is weights to readers that do not know it', (t) => {
+  for (const isRollback of [true, false]) {
+    const setting = { traffic: { main: 90, v2: 10 }, isRollback }
+    t.same(readTraffic(writeTraffic(setting)), setting)
+  }
+  // Of releases before: a name of a version, and a number from 0 to 100.
+  const text = writeTraffic({ traffic: { main: 100 }, isRollback: true })
+  const entries = Object.entries(JSON.parse(text) as Record<string, unknown>)
+  t.ok(entries.every(([version]) => FUNCTION_VERSION.test(version)))
+  const weights = entries.filter(([, weight]) => weight !== 0)
+  t.same(weights, [['main', 100]], 'nothing else has calls')
+  t.end()
+})
+
 t.test('what is not a set of weights is none', (t) => {
-  t.same(readTraffic('{"main":90,"v2":10}'), { main: 90, v2: 10 })
+  const weights = { traffic: { main: 90, v2: 10 }, isRollback: false }
+  t.same(readTraffic('{"main":90,"v2":10}'), weights)
   for (const text of ['', '{', '[]', 'null', '{"main":"90"}', '{"main":-1}', '{"a.b":1}']) {
     t.equal(readTraffic(text), null, text)
   }
