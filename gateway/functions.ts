@@ -20,7 +20,8 @@ export interface RouteTarget {
   readonly pingMs: number | null
   readonly maxBodyBytes: number | null
   readonly maxMessageBytes: number
-  readonly isIdempotent: boolean
+  /** As the function says; null: the method and the client decide. */
+  readonly isIdempotent: boolean | null
   readonly maxAttempts: number
   readonly affinity: Manifest['affinity']
 }
@@ -176,7 +177,7 @@ export class Functions {
       pingMs: manifest.pingMs,
       maxBodyBytes: manifest.maxBodyBytes,
       maxMessageBytes: manifest.maxMessageBytes,
-      isIdempotent: manifest.idempotent,
+      isIdempotent: manifest.runsOnce ? false : manifest.idempotent || null,
       maxAttempts: manifest.maxAttempts,
       affinity: manifest.affinity,
     }

@@ -74,8 +74,9 @@ interface Declaration<Model> {
   /** Largest request body, in bytes. Default 100 MiB for `run`, unbounded for `fetch`. */
   maxBodyBytes?: number
   /**
-   * Whether a call may run again on another runner when its own was lost before it answered. Default:
-   * only calls whose method says so (GET, HEAD, PUT, DELETE, OPTIONS) or that have an `Idempotency-Key`.
+   * Whether a call may run again on another runner when its own was lost before it answered. `false`: no
+   * request, whatever its method, and whether or not it has an `Idempotency-Key`. Default: only calls whose
+   * method says so (GET, HEAD, PUT, DELETE, OPTIONS) or that have an `Idempotency-Key`.
    */
   idempotent?: boolean
   /** Runners that such a call may have one after the other. Default 3. */

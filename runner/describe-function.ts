@@ -48,6 +48,7 @@ export function describeFunction(definition: DefinedFunction, defaultName: strin
       form === 'run' ? DEFAULT_RUN_MAX_BODY_BYTES : null,
     ),
     idempotent: definition.idempotent ?? false,
+    runsOnce: definition.idempotent === false,
     maxAttempts: definition.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
     affinity: definition.affinity ?? null,
     loadTimeoutMs: limit(definition.loadTimeoutMs, DEFAULT_LOAD_TIMEOUT_MS),

@@ -60,8 +60,13 @@ const manifestSchema = v.object({
   /** Largest WebSocket message in bytes, either way. */
   maxMessageBytes: whole(1, MAX_MESSAGE_BYTES),
   // From here on with defaults: manifests of earlier releases do not say.
-  /** Whether a call may run again when its runner was lost, whatever its method. */
+  /** A call may run again when its runner was lost, whatever its method. */
   idempotent: v.optional(v.boolean(), false),
+  /**
+   * A call must not run again, whatever its method, with an `Idempotency-Key` or without. Not a third value of `idempotent`,
+   * whose `false` of earlier releases means that the function says nothing.
+   */
+  runsOnce: v.optional(v.boolean(), false),
   /** Runners that a call which may run again has one after the other, at most. */
   maxAttempts: v.optional(whole(1, 10), DEFAULT_MAX_ATTEMPTS),
   /** Calls with one value of this go to one runner while it has room; null: to the least loaded. */

@@ -71,7 +71,7 @@ export class CallHeads {
       affinityHash:
         target.affinity === null ? null : affinityHash(target.affinity, head.headers, params, wire),
       isIdempotent:
-        target.isIdempotent || IDEMPOTENT_METHODS.has(method) || head.idempotencyKey !== null,
+        target.isIdempotent ?? (IDEMPOTENT_METHODS.has(method) || head.idempotencyKey !== null),
       maxAttempts: target.maxAttempts,
     }
   }

@@ -66,6 +66,22 @@ t.test('an answer that had begun is seen as broken', async (t) => {
   await replaced
 })
 
+// It was taken for what a function says that says nothing: a request that kills its runner had three of them.
+t.test('a function that must not run twice does not, whatever the method', async (t) => {
+  const file = functionFile('poisoned')
+  const children = [
+    await system.serveInChild('poisoned', file),
+    await system.serveInChild('poisoned', file),
+  ]
+  await system.until('poisoned', ({ runners }) => runners.length === 2)
+  const response = await system.fetch('/poisoned', { headers: { 'idempotency-key': 'x' } })
+  t.equal(response.status, 502)
+  t.match(await response.json(), { code: 'runner_lost' })
+  t.match((await system.state('poisoned')).counters, { started: 1, retried: 0, failed: 1 })
+  t.equal(children.flatMap(({ failures }) => failures).length, 1)
+  for (const child of children) await child.process.stop()
+})
+
 t.test('calls that waited go on with the runner that takes its place', async (t) => {
   const before = (await system.state('sleeper')).counters
   const busy = [system.post('/sleeper', { ms: 600_000 }), system.post('/sleeper', { ms: 600_000 })]

@@ -47,6 +47,16 @@ t.test('what is declared goes before the defaults', async (t) => {
   })
 })
 
+t.test('what a function says of its calls running again is told from its silence', async (t) => {
+  const of = (options: { idempotent?: boolean }) => {
+    const { idempotent, runsOnce } = describeFunction(defineFunction({ ...options, run }), 'f')
+    return { idempotent, runsOnce }
+  }
+  t.same(of({}), { idempotent: false, runsOnce: false })
+  t.same(of({ idempotent: true }), { idempotent: true, runsOnce: false })
+  t.same(of({ idempotent: false }), { idempotent: false, runsOnce: true })
+})
+
 t.test('auth is public, scopes, or any valid token', async (t) => {
   const authOf = (auth: DefinedFunction['auth']) =>
     describeFunction(defineFunction({ ...(auth === undefined ? {} : { auth }), run }), 'f').auth

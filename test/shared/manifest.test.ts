@@ -15,6 +15,7 @@ const MANIFEST = {
   pingMs: null,
   maxMessageBytes: 2 * 1024 * 1024,
   idempotent: true,
+  runsOnce: false,
   maxAttempts: 2,
   affinity: { header: 'x-session' },
   loadTimeoutMs: 600_000,
@@ -30,13 +31,15 @@ t.test('a manifest is read from text as from a value', (t) => {
 t.test('what a manifest of an earlier release does not say has its default', (t) => {
   const {
     idempotent: _,
-    maxAttempts: __,
-    affinity: ___,
-    loadTimeoutMs: ____,
+    runsOnce: __,
+    maxAttempts: ___,
+    affinity: ____,
+    loadTimeoutMs: _____,
     ...earlier
   } = MANIFEST
   t.match(readManifest(earlier), {
     idempotent: false,
+    runsOnce: false,
     maxAttempts: 3,
     affinity: null,
     loadTimeoutMs: 600_000,

@@ -18,6 +18,7 @@ const EMBED: Manifest = {
   pingMs: null,
   maxMessageBytes: 1024,
   idempotent: false,
+  runsOnce: false,
   maxAttempts: 3,
   affinity: null,
   loadTimeoutMs: 600_000,

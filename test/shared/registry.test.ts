@@ -333,6 +333,7 @@ function manifest(name: string, changes: Partial<Manifest> = {}): Manifest {
     pingMs: null,
     maxMessageBytes: 2 * 1024 * 1024,
     idempotent: false,
+    runsOnce: false,
     maxAttempts: 3,
     affinity: null,
     loadTimeoutMs: 600_000,
