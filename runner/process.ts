@@ -10,11 +10,12 @@ import {
 import { ManifestError } from '../shared/manifest.js'
 import { NatsUnreachable } from '../shared/nats.js'
 import { RegistryUnavailable } from '../shared/registry.js'
-import type { RunnerMessage, StopMessage } from './fleet/runner-message.js'
+import type { RunnerMessage, StartOrder, StopMessage } from './fleet/runner-message.js'
 import { startHeartbeat } from './heartbeat.js'
 import type { Runner, StopReason } from './lifecycle.js'
 import { LoadError } from './load-function.js'
 import { reasonOf } from './reason-of.js'
+import { RouteTaken } from './registration.js'
 import { startRunner } from './start.js'
 
 /** Exit status of a runner that wants to be started again: it has no healthy slot left, no id, or broke. */
@@ -40,6 +41,7 @@ function sentenceOf(error: unknown): string {
     error instanceof ManifestError ||
     error instanceof NatsUnreachable ||
     error instanceof RegistryUnavailable ||
+    error instanceof RouteTaken ||
     error instanceof ConfigError
   if (isOurs) return error.message
   return error instanceof Error ? (error.stack ?? error.message) : reasonOf(error)
@@ -48,15 +50,20 @@ function sentenceOf(error: unknown): string {
 /** Whatever `load` has left behind must not keep the process. */
 async function exitFailed(error: unknown): Promise<never> {
   const message = sentenceOf(error)
-  if (process.connected) await tell({ type: 'failed', message })
-  else process.stderr.write(`${message}\n`)
+  if (process.connected) {
+    await tell(
+      error instanceof RouteTaken
+        ? { type: 'refused', message, owners: error.owners }
+        : { type: 'failed', message },
+    )
+  } else process.stderr.write(`${message}\n`)
   process.exit(1)
 }
 
 /** Takes over this process, until the end of it. */
-export async function runProcess(file: string, register: boolean): Promise<void> {
+export async function runProcess(order: StartOrder): Promise<void> {
   // For `ps`: one that stood by was started without a file.
-  process.title = `callgate runner ${file}`
+  process.title = `callgate runner ${order.file}`
   let runner: Runner | null = null
   stopWhenTold(() => runner)
   outliveFaults(() => runner)
@@ -67,7 +74,8 @@ export async function runProcess(file: string, register: boolean): Promise<void>
       process.env,
     )
     const onImport = (path: string) => void tell({ type: 'imported', path })
-    runner = await startRunner({ file, config, register, onImport })
+    const onNamed = (name: string) => void tell({ type: 'named', name })
+    runner = await startRunner({ ...order, config, onImport, onNamed })
     const { name, routes, loadTimeoutMs } = runner.manifest
     // Said before `load` begins, which may never let this process say anything again.
     await tell({ type: 'loading', name, routes, loadTimeoutMs })

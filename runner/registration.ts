@@ -3,29 +3,70 @@
 
 import type { Logger } from 'pino'
 import type { RunnerConfig } from '../shared/config.js'
+import type { Deployment } from '../shared/deployment.js'
 import type { Manifest } from '../shared/manifest.js'
 import type { NatsBus } from '../shared/nats.js'
 import { Registry } from '../shared/registry.js'
+import { routeChanges, routeOwners } from '../shared/route-changes.js'
 import { subjectsIn } from '../shared/subjects.js'
 
 /** There may be a thousand runners, and only a deletion by hand is not noticed sooner. */
 const GUARD_MS = 60_000
 
-/** Resolves when the function is registered. Throws a RegistryUnavailable. */
+/** The function wants a route that another one has: nothing was registered. */
+export class RouteTaken extends Error {
+  override readonly name = 'RouteTaken'
+  readonly owners: readonly string[]
+
+  constructor(message: string, owners: readonly string[]) {
+    super(message)
+    this.owners = owners
+  }
+}
+
+/**
+ * Resolves when the function is registered. Throws a RegistryUnavailable or RouteTaken.
+ * @param replaces the function in whose place this one comes, and whose routes it may have
+ */
 export async function keepRegistered(
   bus: NatsBus,
   config: RunnerConfig,
   manifest: Manifest,
+  replaces: string | null,
   log: Logger,
 ): Promise<void> {
   const registry = await Registry.open(bus, subjectsIn(config.namespace), {
     replicas: config.registryReplicas,
   })
-  const register = async () => {
-    if (await registry.put(manifest, config.version))
-      log.info({ routes: manifest.routes }, 'function registered')
+  const { version } = config
+  const tell = (isNew: boolean) => {
+    if (isNew) log.info({ routes: manifest.routes }, 'function registered')
   }
-  await register()
-  // It ends with the connection.
-  await registry.guard(register, GUARD_MS, log)
+  const check = (registered: ReadonlyMap<string, Deployment>) =>
+    checkRoutes(manifest, version, registered, replaces)
+  tell(await registry.put(manifest, version, check))
+  // What was there before its store was lost comes back as it was. It ends with the connection.
+  await registry.guard(async () => tell(await registry.put(manifest, version)), GUARD_MS, log)
+}
+
+/** As `callgate deploy` does; but what this function has already is not taken by its next runner. */
+function checkRoutes(
+  manifest: Manifest,
+  version: string,
+  registered: ReadonlyMap<string, Deployment>,
+  replaces: string | null,
+): void {
+  const { name } = manifest
+  const own = registered.get(name)
+  const before = own?.versions.get(version) ?? own?.manifest ?? null
+  const leading = [...registered.values()].map(({ manifest }) => manifest)
+  const owners = routeOwners(leading.filter((other) => other.name !== replaces))
+  const { added, conflicts } = routeChanges(before, manifest, owners)
+  const taken = conflicts.filter(({ route }) => added.includes(route))
+  if (taken.length === 0) return
+  const routes = taken.map(({ route, owner }) => `${route} belongs to ${owner}`).join('; ')
+  throw new RouteTaken(
+    `${name} cannot be registered: ${routes}. Give one of them another route, or undeploy its owner.`,
+    taken.map(({ owner }) => owner),
+  )
 }

@@ -3,15 +3,15 @@
 // the files that it expects.
 
 import type { Language } from './fleet/language.js'
-import type { StandbyMessage } from './fleet/runner-message.js'
+import type { StartOrder } from './fleet/runner-message.js'
 import { installHooks } from './import-hooks.js'
 import { runProcess } from './process.js'
 
 // Unused, and the one who would have used it is gone.
 const onDisconnect = () => process.exit()
 process.once('disconnect', onDisconnect)
-process.once('message', ({ file, register }: StandbyMessage) => {
+process.once('message', (order: StartOrder) => {
   process.off('disconnect', onDisconnect)
-  void runProcess(file, register)
+  void runProcess(order)
 })
 await installHooks(process.argv[2] as Language)

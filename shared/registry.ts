@@ -85,12 +85,18 @@ export class Registry {
   /**
    * Puts a version; whatever others put at the same time, it has no calls by that where there are versions
    * already. Returns false when the registry says the same already.
+   * @param check throws where it must not be put beside what is there; not asked where it is there already
    */
-  async put(manifest: Manifest, version = DEFAULT_VERSION): Promise<boolean> {
+  async put(
+    manifest: Manifest,
+    version = DEFAULT_VERSION,
+    check: (registered: ReadonlyMap<string, Deployment>) => void = () => {},
+  ): Promise<boolean> {
     // Most runners that start find it so, and need not read the rest.
     const before = await this.#readable(manifest.name, version)
     if (before !== null && sameManifest(before, manifest)) return false
     return this.edit((draft) => {
+      check(draft.deployments())
       draft.put(manifest, version)
       return draft.changes.length > 0
     })

@@ -1,11 +1,12 @@
 // `callgate runner <file…>`: one runner process for each file, kept alive.
 
+import { resolve } from 'node:path'
 import { Command } from 'commander'
-import { RunnerProcess } from '../../runner/fleet/runner-process.js'
+import { RunnerProcess, type RunnerProcessEvents } from '../../runner/fleet/runner-process.js'
 import { RunnerSource } from '../../runner/fleet/runner-source.js'
 import { logSettings, natsSettings, readConfig, runnerSettings } from '../../shared/config.js'
 import { timerMs } from '../../shared/max-timer.js'
-import { checkThere } from '../failure.js'
+import { checkThere, UserFailure } from '../failure.js'
 import { addSettings, toEnvironment } from '../settings-options.js'
 import { toldToStop } from '../signals.js'
 
@@ -37,26 +38,56 @@ export function runnerCommand(): Command {
         source.close()
         throw error
       }
-      const runners = files.map((file) => runnerOf(file, source, register !== false))
+      const refusal = new Refusal()
+      const runners = files.map(
+        (file) =>
+          new RunnerProcess({
+            file,
+            register: register !== false,
+            source,
+            retryFailedLoad: true,
+            events: eventsOf(file, refusal),
+          }),
+      )
       for (const runner of runners) runner.start()
-      await told
+      const refused = await Promise.race([told, refusal.told])
       await Promise.all(runners.map((runner) => runner.stop()))
+      if (refused !== undefined) throw refused
     },
   )
 }
 
-function runnerOf(file: string, source: RunnerSource, register: boolean): RunnerProcess {
-  return new RunnerProcess({
-    file,
-    register,
-    source,
-    retryFailedLoad: true,
-    events: {
-      onReady: () => {},
-      onFailed: (message, retryInMs) => {
-        const next = retryInMs === null ? '' : ` Trying again in ${retryInMs} ms.`
-        process.stderr.write(`callgate: ${message}${next}\n`)
-      },
+/** What no further attempt would mend: all of them end, as with a file that is not there. */
+class Refusal {
+  readonly told: Promise<UserFailure>
+  tell!: (message: string) => void
+  /** Functions by the files that were started first with their names. */
+  readonly #files = new Map<string, string>()
+
+  constructor() {
+    this.told = new Promise((resolve) => {
+      this.tell = (message) => resolve(new UserFailure(message))
+    })
+  }
+
+  /** A file may be given more than once; what two of them register, each takes from the other. */
+  onNamed(name: string, file: string): void {
+    const other = this.#files.get(name)
+    if (other === undefined) this.#files.set(name, file)
+    else if (resolve(other) !== resolve(file)) {
+      this.tell(`${other} and ${file} are both called ${name}: give one of them another \`name\`.`)
+    }
+  }
+}
+
+function eventsOf(file: string, refusal: Refusal): RunnerProcessEvents {
+  return {
+    onReady: () => {},
+    onFailed: (message, retryInMs) => {
+      const next = retryInMs === null ? '' : ` Trying again in ${retryInMs} ms.`
+      process.stderr.write(`callgate: ${message}${next}\n`)
     },
-  })
+    onNamed: (name) => refusal.onNamed(name, file),
+    onRefused: (message) => refusal.tell(message),
+  }
 }

@@ -39,6 +39,10 @@ interface Member {
   /** The function's, once it has been registered. */
   name: string | null
   hasBeenReady: boolean
+  /** Why it may not have its routes, and whose they are; null: nobody has said so. */
+  refusal: { readonly message: string; readonly owners: readonly string[] } | null
+  /** When the latest process of it was started: see `#changedAt`. */
+  startedAt: number
   /** Resolves when the runner is ready, or has failed, for the first time. */
   readonly settled: Promise<void>
 }
@@ -53,6 +57,10 @@ export class FunctionSet {
   readonly #starting = new Set<Member>()
   /** Files that are looked at when no more happens to them. */
   readonly #settling = new Map<string, NodeJS.Timeout>()
+  /** Starts and changes, counted: by these it is known which came first. */
+  #count = 0
+  /** When a function's routes have last changed, by its name. */
+  readonly #changedAt = new Map<string, number>()
   #isClosed = false
   /** Processes of files that are gone. */
   readonly #leaving = new Set<Promise<void>>()
@@ -93,7 +101,7 @@ export class FunctionSet {
     const member = this.#newMember(file)
     this.#members.set(file, member)
     this.#watcher.watchFile(file)
-    this.#starting.add(member)
+    this.#begin(member)
     member.runner.start()
     return member
   }
@@ -111,7 +119,7 @@ export class FunctionSet {
       // A file with a fault in it is tried again when it has changed, not before.
       retryFailedLoad: false,
       events: {
-        onLoading: ({ name }) => this.#onNamed(member, name),
+        onLoading: ({ name }) => void this.#onNamed(member, name),
         onReady: (ready) => {
           this.#onReady(member, ready)
           this.#onStarted(member)
@@ -119,6 +127,19 @@ export class FunctionSet {
         },
         onFailed: (message, retryInMs) => {
           onFailed({ file, message, retryInMs, name: member.name })
+          this.#onStarted(member)
+          onSettled()
+        },
+        onRefused: (message, owners) => {
+          // Of two files that were saved together, the one that is to have the route may have been first.
+          const isOutdated = owners.some(
+            (owner) => (this.#changedAt.get(owner) ?? 0) > member.startedAt,
+          )
+          if (isOutdated) return this.#startAgain(member)
+          // Tried again because of another file, it need not be told the same once more.
+          const isTold = member.refusal?.message === message
+          member.refusal = { message, owners }
+          if (!isTold) onFailed({ file, message, retryInMs: null, name: member.name })
           this.#onStarted(member)
           onSettled()
         },
@@ -134,16 +155,41 @@ export class FunctionSet {
       sources: new Set([file]),
       name: null,
       hasBeenReady: false,
+      refusal: null,
+      startedAt: 0,
       settled,
     }
     return member
   }
 
   // The process of before was told to leave at the save: under its name there is nobody any more.
-  #onNamed(member: Member, name: string): void {
+  async #onNamed(member: Member, name: string): Promise<void> {
     const before = member.name
     member.name = name
-    if (before !== null && before !== name) void this.#undeploy(before)
+    member.refusal = null
+    if (before !== null && before !== name) await this.#undeploy(before)
+    this.#tryRefused(name)
+    if (before !== null && before !== name) this.#tryRefused(before)
+  }
+
+  /** This function has other routes now, or is gone: whoever wanted those of before may have them. */
+  #tryRefused(owner: string): void {
+    this.#changedAt.set(owner, ++this.#count)
+    for (const member of this.#members.values()) {
+      if (this.#starting.has(member)) continue
+      if (member.refusal?.owners.includes(owner)) this.#startAgain(member)
+    }
+  }
+
+  #startAgain(member: Member): void {
+    if (this.#isClosed) return
+    this.#begin(member)
+    member.runner.start()
+  }
+
+  #begin(member: Member): void {
+    this.#starting.add(member)
+    member.startedAt = ++this.#count
   }
 
   #onReady(member: Member, ready: { name: string; routes: readonly string[] }): void {
@@ -191,7 +237,8 @@ export class FunctionSet {
     const isThere = existsSync(file)
     if (member !== undefined && isThere) {
       this.#options.onRestart(file)
-      this.#starting.add(member)
+      member.refusal = null
+      this.#begin(member)
       member.runner.restart()
     } else if (member !== undefined) {
       this.#remove(member)
@@ -209,7 +256,10 @@ export class FunctionSet {
 
   // The routes first: a call that finds a route but no runner any more would wait for one.
   async #leave(member: Member): Promise<void> {
-    if (member.name !== null) await this.#undeploy(member.name)
+    if (member.name !== null) {
+      await this.#undeploy(member.name)
+      this.#tryRefused(member.name)
+    }
     this.#options.onRemoved(member.file)
     await member.runner.stop()
   }

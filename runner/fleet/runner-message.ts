@@ -4,6 +4,8 @@
 export type RunnerMessage =
   /** A file that the function is made of: when it changes, the runner is out of date. */
   | { readonly type: 'imported'; readonly path: string }
+  /** The function's name, before anything is registered under it. */
+  | { readonly type: 'named'; readonly name: string }
   /** Registered; is about to load. It is one that hangs when it is not ready within `loadTimeoutMs`. */
   | {
       readonly type: 'loading'
@@ -22,6 +24,8 @@ export type RunnerMessage =
   | { readonly type: 'beat'; readonly longestCallMs: number | null }
   /** Will exit: one sentence for the user. */
   | { readonly type: 'failed'; readonly message: string }
+  /** Likewise, and it will not be otherwise until one of these functions has other routes, or is gone. */
+  | { readonly type: 'refused'; readonly message: string; readonly owners: readonly string[] }
 
 /**
  * To a runner: finish your calls and end. No signal says this, because a service manager sends its own to
@@ -31,8 +35,10 @@ export interface StopMessage {
   readonly type: 'stop'
 }
 
-/** To a runner that stands by: what it is from now on. */
-export interface StandbyMessage {
+/** To a runner that stands by, as others have it on their command line: what it is from now on. */
+export interface StartOrder {
   readonly file: string
   readonly register: boolean
+  /** The function that the file was before. Null: none, or nobody knows. */
+  readonly replaces: string | null
 }

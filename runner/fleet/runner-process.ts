@@ -28,6 +28,10 @@ export interface RunnerProcessEvents {
   onReady(runner: { name: string; routes: readonly string[]; runnerId: string }): void
   /** It could not start, or died: one sentence. `retryInMs` is null when it is not tried again by itself. */
   onFailed(message: string, retryInMs: number | null): void
+  /** It may not have a route that it wants, which belongs to one of these; not tried again by itself. */
+  onRefused(message: string, owners: readonly string[]): void
+  /** What the function is called, before it is registered. */
+  onNamed?(name: string): void
   onImported?(path: string): void
 }
 
@@ -50,6 +54,8 @@ export class RunnerProcess {
   #isStopped = true
   /** What the registry says since is somebody's word: one that only died must not take it back. */
   #hasRegistered = false
+  /** The function's, as it was registered last. */
+  #name: string | null = null
 
   constructor(options: RunnerProcessOptions) {
     this.#options = options
@@ -70,9 +76,14 @@ export class RunnerProcess {
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null
     const { file, register, source, events } = this.#options
-    const child = source.take(file, register && !this.#hasRegistered)
+    const child = source.take({
+      file,
+      register: register && !this.#hasRegistered,
+      replaces: this.#name,
+    })
     this.#child = child
     let failure: string | null = null
+    let owners: readonly string[] | null = null
     let readyMs: number | null = null
     // Until it says how long its `load` may take, what hangs is the import of the file.
     let loadTimer = killLater(DEFAULT_LOAD_TIMEOUT_MS, 'its file could not be imported')
@@ -82,14 +93,22 @@ export class RunnerProcess {
       switch (message.type) {
         case 'imported':
           return events.onImported?.(message.path)
+        case 'named':
+          if (this.#child === child) events.onNamed?.(message.name)
+          return
         case 'failed':
           failure = message.message
+          return
+        case 'refused':
+          failure = message.message
+          owners = message.owners
           return
         case 'loading':
           clearTimeout(loadTimer)
           loadTimer = killLater(message.loadTimeoutMs, '`load` did not return')
           if (this.#child !== child) return
           this.#hasRegistered = true
+          this.#name = message.name
           events.onLoading?.(message)
           return
         case 'ready':
@@ -112,6 +131,7 @@ export class RunnerProcess {
       if (this.#isStopped) return
       const wasHealthy = readyMs !== null && performance.now() - readyMs > HEALTHY_AFTER_MS
       if (wasHealthy) this.#pauseMs = FIRST_PAUSE_MS
+      if (failure !== null && owners !== null) return events.onRefused(failure, owners)
       this.#onDied(failure ?? `The runner of ${file} ended ${how}.`, readyMs !== null)
     }
     child.on('exit', async (code, signal) => {

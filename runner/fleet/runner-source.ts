@@ -3,7 +3,7 @@
 
 import type { ChildProcess } from 'node:child_process'
 import { type Language, languageOf } from './language.js'
-import type { StandbyMessage } from './runner-message.js'
+import type { StartOrder } from './runner-message.js'
 import { spawnRunner } from './spawn-runner.js'
 
 export interface RunnerSourceOptions {
@@ -24,14 +24,19 @@ export class RunnerSource {
   }
 
   /** A process that loads and runs the function of this file. */
-  take(file: string, register: boolean): ChildProcess {
+  take(order: StartOrder): ChildProcess {
+    const { file, register, replaces } = order
     const standby = this.#takeStandby(languageOf(file))
     if (standby !== null) {
       standby.off('exit', this.#onStandbyEnded).off('error', this.#onStandbyEnded)
-      standby.send({ file, register } satisfies StandbyMessage)
+      standby.send(order)
       return standby
     }
-    const args = register ? [file] : [file, '--no-register']
+    const args = [
+      file,
+      ...(register ? [] : ['--no-register']),
+      ...(replaces === null ? [] : [`--replaces=${replaces}`]),
+    ]
     return spawnRunner({ ...this.options, program: 'main.js', arguments: args })
   }
 

@@ -167,6 +167,37 @@ t.test('callgate dev, as one works with it', async (t) => {
     await dev.printed(/twin\.ts is gone/, from)
   })
 
+  // Whose name came first in the alphabet had the route, and only the gateway's log said so.
+  t.test('a route of another function is told, and mended in either file', async (t) => {
+    const from = dev.stdout.length
+    const file = join(functions, 'again.ts')
+    const route = `auth: 'public', route: 'GET /greeting',`
+    writeFileSync(file, closed(route))
+    const [said] = await dev.printed(/.*\nMend it and save it\.\n/, from)
+    t.equal(
+      said,
+      'functions/again.ts: again cannot be registered: GET /greeting belongs to greeting. Give one of them another route, or undeploy its owner.\nMend it and save it.\n',
+    )
+    t.same((await get('/greeting')).body, { greeting: 'Good day, star' })
+    writeFileSync(file, closed(`auth: 'public', route: 'GET /again',`))
+    await dev.printed(/again is live: GET \/again/, from)
+
+    writeFileSync(file, closed(route))
+    await dev.printed(/cannot be registered[\s\S]*cannot be registered/, from)
+    writeFileSync(
+      join(functions, 'greeting.ts'),
+      greeting('Good day,').replace('GET /greeting', 'GET /day'),
+    )
+    await dev.printed(/again is live: GET \/greeting/, from)
+    await dev.printed(/greeting is live: GET \/day/, from)
+    writeFileSync(file, closed(`name: 'anew', ${route}`))
+    await dev.printed(/anew is live: GET \/greeting/, from)
+    t.notMatch(dev.stdout.slice(from), /anew cannot/, 'it has them from the function that it was')
+    rmSync(file)
+    await dev.printed(/again\.ts is gone/, from)
+    await gone('/greeting')
+  })
+
   t.test('a deleted file is undeployed', async () => {
     const from = dev.stdout.length
     rmSync(join(functions, 'renamed.ts'))

@@ -120,4 +120,36 @@ t.test('callgate runner', async (t) => {
       })
     },
   )
+
+  // A function that came first in the alphabet had the routes of another, and only the gateways' logs said so.
+  await t.test('a function that wants a route of another is refused', async (t) => {
+    const taking = (options: string) =>
+      `import { defineFunction } from 'callgate'; export default defineFunction({ ${options} run: () => 1 })`
+    writeFileSync(join(folder, 'owner.js'), taking(`route: ['GET /own', 'GET /own/:id'],`))
+    writeFileSync(join(folder, 'aaa.js'), taking(`route: ['GET /aaa', 'GET /own/:other'],`))
+    await runCommand(['deploy', 'owner.js'], options)
+    const before = await names()
+    const { status, stderr } = await runCommand(['runner', 'aaa.js'], options)
+    t.equal(status, 1)
+    t.equal(
+      stderr,
+      'callgate: aaa cannot be registered: GET /own/:other belongs to owner. Give one of them another route, or undeploy its owner.\n',
+    )
+    t.same(await names(), before)
+    const owner = startCommand(t, ['runner', 'owner.js'], options)
+    await owner.printed(/"msg":"runner ready"/)
+  })
+
+  await t.test('two files with one name are refused; one file twice is not', async (t) => {
+    writeFileSync(join(folder, 'twin.js'), PID.replace('maxInputs', `name: 'twins', maxInputs`))
+    writeFileSync(join(folder, 'other.js'), PID.replace('maxInputs', `name: 'twins', maxInputs`))
+    const { status, stderr } = await runCommand(['runner', 'twin.js', 'other.js'], options)
+    t.equal(status, 1)
+    t.match(
+      stderr,
+      /^callgate: (twin|other)\.js and (twin|other)\.js are both called twins: give one of them another `name`\.\n$/,
+    )
+    const both = startCommand(t, ['runner', 'twin.js', './twin.js'], options)
+    await both.printed(/runner ready[\s\S]*runner ready/)
+  })
 })

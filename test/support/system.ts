@@ -294,6 +294,10 @@ export class System {
           failures.push(message)
           pausesMs.push(retryInMs)
         },
+        onRefused: (message) => {
+          failures.push(message)
+          pausesMs.push(null)
+        },
       },
     })
     this.#t.teardown(() => runner.stop())

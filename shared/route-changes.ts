@@ -1,7 +1,7 @@
-// Which routes a deploy adds, removes and would take from another function; and how that is told.
+// Which routes a deploy, or a runner that registers, adds, removes and would take from another function. Pure.
 
-import type { Manifest } from '../shared/manifest.js'
-import { parseRoute } from '../shared/route-pattern.js'
+import type { Manifest } from './manifest.js'
+import { parseRoute } from './route-pattern.js'
 
 export interface RouteChanges {
   readonly added: readonly string[]
@@ -46,14 +46,6 @@ export function routeChanges(
       return owner === undefined ? [] : [{ route, owner }]
     }),
   }
-}
-
-/** `+` for what is new, `-` for what is gone. */
-export function printChanges(name: string, { added, removed, kept }: RouteChanges): void {
-  process.stdout.write(`${name}\n`)
-  for (const route of added) process.stdout.write(`  + ${route}\n`)
-  for (const route of removed) process.stdout.write(`  - ${route}\n`)
-  for (const route of kept) process.stdout.write(`    ${route}\n`)
 }
 
 /** Routes by what they match: parameters' names make no difference. */
