@@ -11,6 +11,9 @@ export interface FleetStatus {
     readonly routes: readonly string[]
     /** In the registry. */
     readonly versions: readonly string[]
+    /** Of the runners that are ready, by version; 0 for one that is registered and has none. */
+    readonly slotsByVersion: Readonly<Record<string, number>>
+    /** Those that calls can have: of versions with a weight, where weights are set. */
     readonly slots: number
     readonly freeSlots: number
   })[]
@@ -25,17 +28,33 @@ export function fleetStatus(
     gateway: dispatcher.callerId,
     functions: [...names].sort().map((name) => {
       const status = dispatcher.status(name)
+      const versions = [...(deployments.get(name)?.versions.keys() ?? [])].sort()
       const ready = status.runners.filter((runner) => runner.state === 'ready')
-      const slots = ready.reduce((sum, runner) => sum + runner.slots, 0)
-      const busy = ready.reduce((sum, runner) => sum + runner.inFlight + runner.othersBusy, 0)
+      const serving = ready.filter(({ version }) => hasCalls(status, version))
+      const slots = serving.reduce((sum, runner) => sum + runner.slots, 0)
+      const busy = serving.reduce((sum, runner) => sum + runner.inFlight + runner.othersBusy, 0)
       return {
         ...status,
         isRegistered: deployments.has(name),
         routes: deployments.get(name)?.manifest.routes ?? [],
-        versions: [...(deployments.get(name)?.versions.keys() ?? [])].sort(),
+        versions,
+        slotsByVersion: slotsByVersion(versions, ready),
         slots,
         freeSlots: Math.max(0, slots - busy),
       }
     }),
   }
+}
+
+function hasCalls({ traffic }: FunctionStatus, version: string): boolean {
+  return traffic === null || (traffic[version] ?? 0) > 0
+}
+
+function slotsByVersion(
+  versions: readonly string[],
+  ready: FunctionStatus['runners'],
+): Record<string, number> {
+  const slots = Object.fromEntries(versions.map((version) => [version, 0]))
+  for (const runner of ready) slots[runner.version] = (slots[runner.version] ?? 0) + runner.slots
+  return slots
 }
