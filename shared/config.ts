@@ -12,13 +12,13 @@ import {
 import { MAX_TIMER_MS } from './max-timer.js'
 import {
   durationMs,
+  httpUrl,
   listOf,
   oneOf,
   type Setting,
   setting,
   text,
   toggle,
-  url,
   whole,
   word,
 } from './setting.js'
@@ -69,7 +69,7 @@ export const gatewaySettings = {
   adminHost: setting(text, 'address of the admin port', '127.0.0.1'),
   adminPort: setting(port, 'admin port; 0 picks a free one', 8081),
   jwksFile: setting(text, 'file with the JSON Web Key Set that tokens are verified with'),
-  jwksUrl: setting(url, 'address of the JSON Web Key Set'),
+  jwksUrl: setting(httpUrl, 'address of the JSON Web Key Set'),
   jwtKeyFile: setting(text, 'file with one key: a PEM public key, or the HS256 secret'),
   issuer: setting(text, 'required `iss` of a token'),
   audience: setting(listOf(text), 'accepted `aud` of a token, separated by commas'),

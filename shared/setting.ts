@@ -33,9 +33,10 @@ export const text: Kind<string> = {
   placeholder: 'value',
 }
 
-export const url: Kind<string> = {
-  schema: v.pipe(v.string(), v.url()),
-  expected: 'a URL',
+/** What is fetched. A user or a password in it is refused by `fetch`, which repeats them as it does. */
+export const httpUrl: Kind<string> = {
+  schema: v.pipe(v.string(), v.check(isHttpWithoutUser)),
+  expected: 'an http or https URL without a user and a password',
   placeholder: 'value',
 }
 
@@ -103,4 +104,10 @@ export function listOf<T extends string>(item: Kind<T>): Kind<T[]> {
     expected: `a list separated by commas, each ${item.expected}`,
     placeholder: 'value',
   }
+}
+
+function isHttpWithoutUser(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password } = new URL(text)
+  return /^https?:$/.test(protocol) && username === '' && password === ''
 }

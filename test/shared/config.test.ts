@@ -81,7 +81,13 @@ const REFUSED: Record<string, string[]> = {
   CALLGATE_CREDIT_BYTES: ['0', '-1', '32MiB'],
   CALLGATE_MAX_QUEUED: ['-1', '1.5'],
   CALLGATE_REGISTRY_REPLICAS: ['0', '6'],
-  CALLGATE_JWKS_URL: ['example', '/keys'],
+  CALLGATE_JWKS_URL: [
+    'example',
+    '/keys',
+    'file:///keys',
+    'ftp://id.example',
+    'http://ann@id.example',
+  ],
   CALLGATE_ALGORITHMS: ['HS512', 'ES256,none', ','],
   // An empty list would switch the check of `aud` off.
   CALLGATE_AUDIENCE: [',', ' , '],
@@ -97,6 +103,16 @@ for (const [variable, values] of Object.entries(REFUSED)) {
     })
   }
 }
+
+// It was taken, and the first token then had the log repeat it with every attempt to get the keys.
+t.test('a secret in the address of the keys is refused and not repeated', (t) => {
+  const address = 'https://ann:hunter2@id.example/keys?key=hunter2'
+  const { message } = caught(() => readConfig(ALL, {}, { CALLGATE_JWKS_URL: address }))
+  t.equal(message, 'CALLGATE_JWKS_URL: must be an http or https URL without a user and a password')
+  const withQuery = 'https://id.example/keys?key=hunter2'
+  t.equal(readConfig(ALL, { jwksUrl: withQuery }, {}).jwksUrl, withQuery)
+  t.end()
+})
 
 t.test('an empty flag is a fault, or an unset one, but not a zero', (t) => {
   let port: unknown = 8080
