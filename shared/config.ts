@@ -80,7 +80,8 @@ export const gatewaySettings = {
   ),
   clockToleranceMs: setting(whole(0), 'leeway for `exp` and `nbf`', 5_000),
   tokenCacheSize: setting(count, 'verified tokens that are remembered', 10_000),
-  maxHeaderBytes: setting(whole(1, 1024 * 1024), 'largest request head', 16_384),
+  // With less the engine refuses every request, or does not start at all.
+  maxHeaderBytes: setting(whole(1024, 1024 * 1024), 'largest request head', 16_384),
   maxQueued: setting(whole(0), 'calls of one function that may wait for a slot', 1_000),
   queueWaitMs: setting(durationMs, 'longest wait for a slot', 30_000),
   maxCalls: setting(count, 'calls that this gateway has at once, waiting ones included', 20_000),

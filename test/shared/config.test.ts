@@ -80,6 +80,7 @@ const REFUSED: Record<string, string[]> = {
   CALLGATE_QUEUE_WAIT_MS: ['0', '-5', '1.5', '2147483648', '1s'],
   CALLGATE_CREDIT_BYTES: ['0', '-1', '32MiB'],
   CALLGATE_MAX_QUEUED: ['-1', '1.5'],
+  CALLGATE_MAX_HEADER_BYTES: ['1', '60', '80', '1023', '1048577'],
   CALLGATE_REGISTRY_REPLICAS: ['0', '6'],
   CALLGATE_JWKS_URL: [
     'example',
