@@ -1,12 +1,8 @@
-// The connection to NATS, as a `Bus`. The only importer of the NATS transport; `registry.ts` uses its
-// JetStream. Reconnects for ever; the first connect fails fast, with a sentence.
+// The connection to NATS, as a `Bus`. `registry.ts` uses its JetStream. Reconnects for ever; the first connect fails fast, with a sentence.
 
-import { readFileSync } from 'node:fs'
 import {
   AuthorizationError,
-  type ConnectionOptions,
   connect,
-  credsAuthenticator,
   errors,
   type Msg,
   type NatsConnection,
@@ -14,10 +10,11 @@ import {
 } from '@nats-io/transport-node'
 import type { Logger } from 'pino'
 import type { Bus, BusMessage, BusSubscription, OutgoingMessage, SubscribeOptions } from './bus.js'
-import { ConfigError, type NatsConfig, variableName } from './config.js'
+import type { NatsConfig } from './config.js'
+import { credentialsOf } from './nats-credentials.js'
 import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
 import { NatsReader } from './nats-reader.js'
-import { type NatsAddress, readNatsUrl, redacted } from './nats-url.js'
+import { readNatsUrl, redacted } from './nats-url.js'
 import { NatsWriter } from './nats-writer.js'
 
 export interface NatsBus extends Bus {
@@ -263,60 +260,6 @@ class ReceivedMessage implements BusMessage {
 
   get noResponders(): boolean {
     return this.#message.data.length === 0 && this.#message.headers?.code === 503
-  }
-}
-
-/** Who we are to NATS, and whom we take for it. Throws a ConfigError for a file that cannot be read. */
-function credentialsOf(config: NatsConfig, address: NatsAddress): ConnectionOptions {
-  const faults = FILE_SETTINGS.flatMap((setting) => unreadable(setting, config[setting]))
-  if (faults.length > 0) throw new ConfigError(faults)
-  const { natsCredsFile, natsCaFile, natsCertFile, natsKeyFile, natsToken } = config
-  const user = config.natsUser ?? address.user
-  const pass = config.natsPassword ?? address.password
-  const hasTls =
-    address.scheme === 'tls' || (natsCaFile ?? natsCertFile ?? natsKeyFile) !== undefined
-  return {
-    ...(user === undefined ? {} : { user }),
-    ...(pass === undefined ? {} : { pass }),
-    ...(natsToken === undefined ? {} : { token: natsToken }),
-    ...(natsCredsFile === undefined
-      ? {}
-      : { authenticator: credsAuthenticator(latestOf(natsCredsFile)) }),
-    ...(hasTls
-      ? {
-          tls: {
-            ...(natsCaFile === undefined ? {} : { caFile: natsCaFile }),
-            ...(natsCertFile === undefined ? {} : { certFile: natsCertFile }),
-            ...(natsKeyFile === undefined ? {} : { keyFile: natsKeyFile }),
-          },
-        }
-      : {}),
-  }
-}
-
-// Read anew by every connect, as the client library does with the others: keys are rotated. A file that
-// is being replaced may be away for a moment; the library would give up for good over that.
-function latestOf(file: string): () => Uint8Array {
-  let latest: Uint8Array = readFileSync(file)
-  return () => {
-    try {
-      latest = readFileSync(file)
-    } catch {
-      // The ones of before may still be good.
-    }
-    return latest
-  }
-}
-
-const FILE_SETTINGS = ['natsCredsFile', 'natsCaFile', 'natsCertFile', 'natsKeyFile'] as const
-
-function unreadable(setting: string, file: string | undefined): string[] {
-  if (file === undefined) return []
-  try {
-    readFileSync(file)
-    return []
-  } catch (error) {
-    return [`${variableName(setting)}: ${(error as Error).message}`]
   }
 }
 

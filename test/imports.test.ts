@@ -30,6 +30,7 @@ const DOORS: Record<string, readonly string[]> = {
   msgpackr: ['shared/codec.ts'],
   '@nats-io/transport-node': [
     'shared/nats.ts',
+    'shared/nats-credentials.ts',
     'shared/nats-writer.ts',
     'shared/nats-reader.ts',
     'shared/registry-writer.ts',

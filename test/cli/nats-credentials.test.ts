@@ -125,6 +125,31 @@ t.test('files that cannot be read are named, all at once', async (t) => {
   t.match(stderr, /CALLGATE_NATS_CREDS_FILE: ENOENT.*'no\.creds'\n.*CALLGATE_NATS_CA_FILE: ENOENT/)
 })
 
+t.test('files that are not what they should be are faults of the configuration', async (t) => {
+  const secret = 'hunter2, but neither in PEM nor from nsc'
+  const folder = folderWith(t, { secret })
+  const env = Object.fromEntries(
+    ['CREDS', 'CA', 'CERT', 'KEY'].map((file) => [`CALLGATE_NATS_${file}_FILE`, 'secret']),
+  )
+  const { status, stderr } = await runCommand(['traffic', 'embed'], { cwd: folder, env })
+  t.equal(status, 2)
+  t.match(
+    stderr,
+    /CREDS_FILE: secret is not a credentials file of NATS.*\n.*CA_FILE: secret is not a certificate in PEM\n.*CERT_FILE: secret is not .*\n.*KEY_FILE: secret is not a private key/,
+  )
+  t.notMatch(stderr, 'hunter2')
+})
+
+t.test('so are addresses that lead to no server', async (t) => {
+  for (const natsUrl of ['foo://x', ',', '127.0.0.1:99999']) {
+    const { status, stderr } = await runCommand(['gateway', '--nats-url', natsUrl], {
+      cwd: folderWith(t, {}),
+    })
+    t.equal(status, 2)
+    t.match(stderr, /^callgate: the configuration has faults:\n {2}CALLGATE_NATS_URL: must .*\n$/m)
+  }
+})
+
 const UNLIMITED = {
   ...{ subs: -1, data: -1, payload: -1, imports: -1, exports: -1, conn: -1, leaf: -1 },
   wildcards: true,

@@ -30,6 +30,40 @@ t.test('no user and no password is printed', (t) => {
   t.end()
 })
 
+t.test('what is no address of servers is a fault, which repeats nothing of it', (t) => {
+  const FAULTS: Record<string, RegExp> = {
+    'foo://hunter2': /begin with nats:\/\/ or tls:\/\//,
+    'http://hunter2:4222': /begin with/,
+    ',': /servers like/,
+    'nats://': /servers like/,
+    'nats://ann:hunter2@': /servers like/,
+    'host:hunter2': /servers like/,
+    'nats://ann:hun,ter2@host': /write %2C/,
+    'nats://host/hunter2': /servers like/,
+    'hun ter2': /servers like/,
+    '[::hunter2]:1': /servers like/,
+    '1:2:3': /servers like/,
+    'host:99999': /ports from 1/,
+    'one,nats://two:0': /ports from 1/,
+  }
+  for (const [natsUrl, message] of Object.entries(FAULTS)) {
+    t.throws(() => readNatsUrl(natsUrl), { name: 'ConfigError', message }, natsUrl)
+    t.throws(
+      () => readNatsUrl(natsUrl),
+      { message: /^CALLGATE_NATS_URL: (?!.*hun)[^\n]*$/ },
+      natsUrl,
+    )
+  }
+  t.end()
+})
+
+t.test('commas too many, capitals and an ending slash do no harm', (t) => {
+  const { servers, scheme } = readNatsUrl('NATS://my_host-1.example/, ,[::1]:1,münchen.example')
+  t.same(servers, ['nats://my_host-1.example/', '[::1]:1', 'münchen.example'])
+  t.equal(scheme, 'nats')
+  t.end()
+})
+
 t.test('a % that is no character is a fault of the configuration', (t) => {
   t.throws(() => readNatsUrl('nats://ann:100%@host'), ConfigError)
   t.throws(() => readNatsUrl('nats://ann:100%@host'), { message: /CALLGATE_NATS_URL.*write %25/ })
