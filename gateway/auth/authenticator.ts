@@ -78,7 +78,14 @@ export function createAuthenticator(config: AuthConfig): Authenticator {
     }
   }
   const keys = keySource(config)
-  if (keys === undefined) return new Authenticator(config, [], undefined)
+  if (keys === undefined) {
+    if (config.algorithms.includes('HS256')) {
+      throw new ConfigError([
+        `${variableName('algorithms')}: HS256 needs its secret, in ${variableName('jwtKeyFile')}`,
+      ])
+    }
+    return new Authenticator(config, [], undefined)
+  }
   const algorithms = config.algorithms.filter((algorithm) => keys.algorithms.includes(algorithm))
   if (algorithms.length === 0) {
     const key = config.keyFile === undefined ? 'a key set' : 'the key'

@@ -27,7 +27,7 @@ export interface KeptKeysOptions {
   /** For the log. */
   readonly name: string
   readonly ages: KeyAges
-  /** Those to begin with, of unknown age. */
+  /** Those to begin with, as their source gives them now. */
   readonly first?: JWTVerifyGetKey
   readonly load: () => Promise<JWTVerifyGetKey>
   readonly log: Pick<Logger, 'error' | 'info'>
@@ -56,6 +56,7 @@ export class KeptKeys {
     this.#options = options
     this.#keys = options.first
     this.#nowMs = options.nowMs ?? (() => performance.now())
+    if (options.first !== undefined) this.#askedAtMs = this.#nowMs()
   }
 
   /** @throws KeysUnavailable, or what jose throws where no key or more than one fits */

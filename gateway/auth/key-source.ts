@@ -4,13 +4,13 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import type { JWTVerifyGetKey } from 'jose'
-import { createLocalJWKSet } from 'jose/jwks/local'
 import { createRemoteJWKSet } from 'jose/jwks/remote'
 import type { Logger } from 'pino'
 import { ConfigError, variableName } from '../../shared/config.js'
 import { KeptKeys, type KeyAges } from './kept-keys.js'
+import { readFirstKeySet, readKeySet } from './key-set.js'
 import { LiveFile } from './live-file.js'
-import { readSingleKey, type SingleKey } from './single-key.js'
+import { readSingleKey } from './single-key.js'
 
 export interface KeySourceConfig {
   /** At most one of the three. */
@@ -56,7 +56,7 @@ const FILE_AGES: KeyAges = {
   pauseAfterFailureMs: FILE_CHECK_MS,
 }
 
-/** @throws ConfigError when there is more than one, or the file with one key cannot be used */
+/** @throws ConfigError when there is more than one, or the file cannot be used */
 export function keySource(config: KeySourceConfig): KeySource | undefined {
   const { keyFile, jwksFile, jwksUrl } = config
   if ([keyFile, jwksFile, jwksUrl].filter((source) => source !== undefined).length > 1) {
@@ -88,16 +88,17 @@ function keySetUrl(url: URL, { log, steadyNow }: KeySourceConfig): KeySource {
 }
 
 function keySetFile(path: string, { log, steadyNow }: KeySourceConfig): KeySource {
-  const file = new LiveFile<JWTVerifyGetKey>(path, (text) => createLocalJWKSet(JSON.parse(text)))
+  const first = firstOf('jwksFile', path, readFirstKeySet)
+  if (!isReadAgain(path)) return { algorithms: PUBLIC_KEY_ALGORITHMS, resolve: first }
+  const file = new LiveFile<JWTVerifyGetKey>(path, readKeySet)
   const load = () => file.read()
-  const keys = new KeptKeys({ name: path, ages: FILE_AGES, load, log, nowMs: steadyNow })
+  const keys = new KeptKeys({ name: path, ages: FILE_AGES, first, load, log, nowMs: steadyNow })
   return { algorithms: PUBLIC_KEY_ALGORITHMS, resolve: keys.resolve }
 }
 
 function singleKeyFile(path: string, { log, steadyNow }: KeySourceConfig): KeySource {
-  const { algorithm, key } = firstKey(path)
-  // What a shell's `<(…)` gives can be read once.
-  if (!statSync(path).isFile()) return { algorithms: [algorithm], resolve: () => key }
+  const { algorithm, key } = firstOf('jwtKeyFile', path, readSingleKey)
+  if (!isReadAgain(path)) return { algorithms: [algorithm], resolve: () => key }
   const file = new LiveFile<JWTVerifyGetKey>(path, (text) => {
     const next = readSingleKey(text)
     if (next.algorithm !== algorithm) {
@@ -117,10 +118,18 @@ function singleKeyFile(path: string, { log, steadyNow }: KeySourceConfig): KeySo
   return { algorithms: [algorithm], resolve: keys.resolve }
 }
 
-function firstKey(path: string): SingleKey {
+function firstOf<T>(setting: string, path: string, read: (text: string) => T): T {
   try {
-    return readSingleKey(readFileSync(path, 'utf8'))
+    return read(readFileSync(path, 'utf8'))
   } catch (error) {
-    throw new ConfigError([`${variableName('jwtKeyFile')}: ${(error as Error).message}`])
+    const { message, syscall } = error as NodeJS.ErrnoException
+    // What is wrong with a file that cannot be read names it already.
+    const reason = syscall === undefined ? `${path}: ${message}` : message
+    throw new ConfigError([`${variableName(setting)}: ${reason}`])
   }
+}
+
+/** What a shell's `<(…)` gives can be read once. */
+function isReadAgain(path: string): boolean {
+  return statSync(path).isFile()
 }

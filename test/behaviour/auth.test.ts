@@ -126,7 +126,8 @@ t.test('keys that cannot be read: 503 when to come back, and one line of the log
   // Each call wrote a line with a stack.
   const keyless = await System.start(t, {
     nats: system.nats,
-    gateway: { jwksFile: 'no-such-file' },
+    // A port on which nobody listens.
+    gateway: { jwksFile: undefined, jwksUrl: 'http://127.0.0.1:1/' },
   })
   const authorization = `Bearer ${await system.token()}`
   for (let count = 0; count < 5; count++) {

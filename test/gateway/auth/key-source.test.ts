@@ -230,13 +230,10 @@ t.test('a key of the set that is none is logged once', async (t) => {
 t.test('keys rotate with the JWKS file', async (t) => {
   const path = join(t.testdir({}), 'jwks.json')
   const clock = new Clock()
+  await writeKeys(path, { '1': ec.publicKey })
   const auth = authenticator({ jwksFile: path }, clock)
   const first = await newToken()
   const second = await newToken(otherEc.privateKey, '2')
-  await refuses(t, auth.verify(first), 'keys_unavailable', /try again/)
-
-  await writeKeys(path, { '1': ec.publicKey })
-  clock.nowMs += 1000
   t.ok(await auth.verify(first))
   await refuses(t, auth.verify(second), 'invalid', /does not have/)
 
@@ -257,9 +254,8 @@ t.test('a JWKS file that cannot be read takes no key away for an hour', async (t
   const path = join(t.testdir({}), 'jwks.json')
   const clock = new Clock()
   const log = new Log()
-  const auth = authenticator({ jwksFile: path }, clock, log.logger)
   await writeKeys(path, { '1': ec.publicKey })
-  t.ok(await auth.verify(await newToken()))
+  const auth = authenticator({ jwksFile: path }, clock, log.logger)
   rmSync(path)
   clock.nowMs += 1000
   t.ok(await auth.verify(await newToken()), 'it is away')
@@ -279,15 +275,44 @@ t.test('a JWKS file that cannot be read takes no key away for an hour', async (t
 t.test('a JWKS file changed in place, to the same size, is read again', async (t) => {
   const path = join(t.testdir({}), 'jwks.json')
   const clock = new Clock()
-  const auth = authenticator({ jwksFile: path }, clock)
   const jwks = async (key: KeyObject) => JSON.stringify({ keys: [await exportJWK(key)] })
   writeFileSync(path, await jwks(ec.publicKey))
+  const auth = authenticator({ jwksFile: path }, clock)
   t.ok(await auth.verify(await bearer('ES256', ec.privateKey)))
   writeFileSync(path, await jwks(otherEc.publicKey))
   // The file system's own clock may be too coarse to tell two writes in a row apart.
   utimesSync(path, START_MS / 1000, START_MS / 1000)
   clock.nowMs += 1000
   t.ok(await auth.verify(await bearer('ES256', otherEc.privateKey)))
+})
+
+// Every protected route answered 503 until somebody read the log.
+t.test('a JWKS file of no use is refused at the start', async (t) => {
+  const folder = t.testdir({})
+  const path = join(folder, 'jwks.json')
+  t.throws(() => authenticator({ jwksFile: path }), {
+    message: /^CALLGATE_JWKS_FILE: ENOENT.*jwks/,
+  })
+  const jwk = await exportJWK(ec.publicKey)
+  const useless: [unknown, RegExp][] = [
+    ['hunter2', /: it is not JSON$/],
+    ['[]', /no JSON Web Key Set$/],
+    ['null', /no JSON Web Key Set$/],
+    [{ keys: [] }, /no public key that can verify/],
+    [{ keys: [null, 'hunter2'] }, /no public key/],
+    [{ keys: [{ ...jwk, use: 'enc' }] }, /no public key/],
+    [{ keys: [{ ...jwk, alg: 'ES512' }] }, /no public key/],
+    [{ keys: [{ ...jwk, x: 'AAAA' }] }, /no public key/],
+    [{ keys: [{ kty: 'oct', k: 'hunter2' }] }, /no public key/],
+    [{ keys: [await exportJWK(ec.privateKey)] }, /no public key/],
+  ]
+  for (const [content, message] of useless) {
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
+    t.throws(() => authenticator({ jwksFile: path }), { name: 'ConfigError', message })
+    t.throws(() => authenticator({ jwksFile: path }), { message: /^(?!.*hunter2)/ })
+  }
+  writeFileSync(path, JSON.stringify({ keys: [{ kty: 'oct', k: 'AAAA' }, jwk] }))
+  t.ok(await authenticator({ jwksFile: path }).verify(await bearer('ES256', ec.privateKey)))
 })
 
 t.test('without a key id every fitting key of the set is tried', async (t) => {
@@ -360,6 +385,7 @@ t.test('a configuration that cannot be meant is refused at the start', async (t)
     [{ keyFile: keyFile(pem(weak.publicKey)) }, /2048 bits/],
     [{ keyFile: keyFile(pem(ec.publicKey)), jwksFile: 'x' }, /only one of/],
     [{ keyFile: 'no.pem' }, /ENOENT/],
+    [{ algorithms: ['HS256'] }, /CALLGATE_ALGORITHMS: HS256 needs .* CALLGATE_JWT_KEY_FILE/],
   ]
   for (const [config, message] of refused) t.throws(() => authenticator(config), { message })
   const faulty = { keyFile: keyFile(privatePem) }
