@@ -47,6 +47,24 @@ t.test('callgate gateway', async (t) => {
     t.match(second, { status: 1, stderr: new RegExp(`^callgate: .*${port}.*taken.*\\n$`) })
   })
 
+  // Both were told to be a port that is taken.
+  await t.test('an address that is none of this machine is one sentence', async (t) => {
+    const start = (...flags: string[]) => runCommand(['gateway', '--port', '0', ...flags], options)
+    const [unknown, foreign, admin] = await Promise.all([
+      start('--host', 'no-such-host.invalid'),
+      start('--host', '192.0.2.1'),
+      start('--host', '127.0.0.1', '--admin-host', '192.0.2.1'),
+    ])
+    t.match(unknown, {
+      status: 1,
+      stderr: /^callgate: The address no-such-host\.invalid cannot be found: --host .*\n$/,
+    })
+    const isForeign = /^callgate: The address 192\.0\.2\.1 is not one of this machine\./
+    t.match(foreign, { status: 1, stderr: isForeign })
+    t.match(admin, { status: 1, stderr: isForeign })
+    t.match(admin.stderr, /--admin-host\.\n$/)
+  })
+
   await t.test('a key file that is not there is a fault of the configuration', async (t) => {
     const { status, stderr } = await runCommand(['gateway', '--jwt-key-file', 'no.pem'], options)
     t.equal(status, 2)
