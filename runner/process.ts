@@ -9,7 +9,7 @@ import {
 } from '../shared/config.js'
 import { ManifestError } from '../shared/manifest.js'
 import { NatsUnreachable } from '../shared/nats.js'
-import { RegistryUnavailable } from '../shared/registry.js'
+import { RegistryUnavailable } from '../shared/registry-fault.js'
 import type { RunnerMessage, StartOrder, StopMessage } from './fleet/runner-message.js'
 import { startHeartbeat } from './heartbeat.js'
 import type { Runner, StopReason } from './lifecycle.js'

@@ -82,8 +82,20 @@ export class ToldFaults {
   }
 }
 
+/** What JetStream and its clients are asked by, as the table of SECURITY.md has it: no more than is needed. */
+const PATTERNS: readonly [RegExp, string][] = [
+  [/^\$JS\.API\.CONSUMER\.[^.]+\.([^.]+)(\..*)?$/, '$$JS.API.CONSUMER.*.$1.>'],
+  [/^\$JS\.API\.DIRECT\.GET\.([^.]+)\..*$/, '$$JS.API.DIRECT.GET.$1.>'],
+  [/^\$JS\.API\..*$/, '$&'],
+  [/^\$JS\.FC\.([^.]+)\..*$/, '$$JS.FC.$1.>'],
+  [/^\$KV\.([^.]+)\..*$/, '$$KV.$1.>'],
+  [/^_INBOX\..*$/, '_INBOX.>'],
+]
+
 /** `callgate.runner.AbC.dEf` -> `callgate.runner.>`: ids are no part of a permission. */
 function wildcardOf(subject: string): string {
+  const known = PATTERNS.find(([form]) => form.test(subject))
+  if (known !== undefined) return subject.replace(...known)
   const [namespace, kind, ...rest] = subject.split('.')
   return rest.length === 0 ? subject : `${namespace}.${kind}.>`
 }

@@ -18,6 +18,7 @@ import {
 } from './manifest.js'
 import type { NatsBus } from './nats.js'
 import type { RegistryDraft } from './registry-draft.js'
+import { inRegistry, RegistryUnavailable } from './registry-fault.js'
 import { RegistryGuard } from './registry-guard.js'
 import { keyOf, RegistryView, trafficKey } from './registry-view.js'
 import { RegistryWriter, readEntries } from './registry-writer.js'
@@ -32,15 +33,12 @@ export interface RegistryWatcher {
   onLost(error: unknown): void
 }
 
-export class RegistryUnavailable extends Error {
-  override readonly name = 'RegistryUnavailable'
-}
-
 /** Of the bucket. */
 interface BucketOptions {
   readonly replicas: number
 }
 
+/** Every method throws a RegistryUnavailable for what NATS has against it. */
 export class Registry {
   readonly #bus: NatsBus
   readonly #kv: KV
@@ -58,16 +56,9 @@ export class Registry {
 
   /** Opens the bucket, creating it the first time. */
   static async open(bus: NatsBus, subjects: Subjects, options: BucketOptions): Promise<Registry> {
-    try {
-      const bucket = subjects.registryBucket
-      return new Registry(bus, await openBucket(bus, bucket, options), bucket, options)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new RegistryUnavailable(
-        `The function registry cannot be opened (${reason}). JetStream must be enabled on the NATS server: nats-server --jetstream.`,
-        { cause: error },
-      )
-    }
+    const bucket = subjects.registryBucket
+    const kv = await inRegistry('opened', () => openBucket(bus, bucket, options))
+    return new Registry(bus, kv, bucket, options)
   }
 
   async get(name: string, version = DEFAULT_VERSION): Promise<Manifest | null> {
@@ -78,7 +69,8 @@ export class Registry {
   /** Every function, by name; versions that cannot be read are left out. */
   async list(): Promise<Map<string, Deployment>> {
     const view = new RegistryView()
-    for (const [key, text] of (await readEntries(this.#kv)).entries) view.put(key, text)
+    const { entries } = await inRegistry('read', () => readEntries(this.#kv))
+    for (const [key, text] of entries) view.put(key, text)
     return view.deployments()
   }
 
@@ -104,7 +96,7 @@ export class Registry {
 
   /** Changes that belong together and depend on what the registry says: see `RegistryWriter.write`. */
   edit<T>(change: (draft: RegistryDraft) => T | Promise<T>): Promise<T> {
-    return this.#writer.write(change)
+    return inRegistry('changed', () => this.#writer.write(change))
   }
 
   /** Takes out a function with all of its versions; false when there was none. */
@@ -117,12 +109,18 @@ export class Registry {
   }
 
   /** Takes out everything, also what cannot be read. */
-  async clear(): Promise<void> {
-    for (const key of await this.#keys()) await this.#kv.delete(key)
+  clear(): Promise<void> {
+    return inRegistry('changed', async () => {
+      for (const key of await this.#keys()) await this.#kv.delete(key)
+    })
   }
 
   /** The weights as they were set one after the other since the function was deployed, the latest last. */
-  async trafficHistory(name: string): Promise<TrafficSetting[]> {
+  trafficHistory(name: string): Promise<TrafficSetting[]> {
+    return inRegistry('read', () => this.#trafficHistory(name))
+  }
+
+  async #trafficHistory(name: string): Promise<TrafficSetting[]> {
     const settings: TrafficSetting[] = []
     for await (const entry of await this.#kv.history({ key: trafficKey(name) })) {
       if (entry.operation !== 'PUT') {
@@ -141,7 +139,11 @@ export class Registry {
    * Follows the bucket until the returned function is called. Resolves when it has been read once, and
    * rejects where it cannot be; after that `onLost` tells.
    */
-  async watch(watcher: RegistryWatcher): Promise<() => void> {
+  watch(watcher: RegistryWatcher): Promise<() => void> {
+    return inRegistry('followed', () => this.#watch(watcher))
+  }
+
+  async #watch(watcher: RegistryWatcher): Promise<() => void> {
     const entries = await this.#kv.watch()
     const follower = new Follower(entries, watcher)
     try {
@@ -180,10 +182,11 @@ export class Registry {
   /** When the bucket was made; null where there is none. */
   async #madeAt(): Promise<string | null> {
     try {
-      return (await this.#kv.status()).streamInfo.created
+      return (await inRegistry('read', () => this.#kv.status())).streamInfo.created
     } catch (error) {
+      const { cause } = error as Error
       const isMissing =
-        error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound
+        cause instanceof JetStreamApiError && cause.code === JetStreamApiCodes.StreamNotFound
       if (isMissing) return null
       throw error
     }
@@ -196,7 +199,7 @@ export class Registry {
   }
 
   async #text(key: string): Promise<string | null> {
-    const entry = await this.#kv.get(key)
+    const entry = await inRegistry('read', () => this.#kv.get(key))
     return entry === null || entry.operation !== 'PUT' ? null : entry.string()
   }
 

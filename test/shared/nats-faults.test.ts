@@ -15,6 +15,26 @@ t.test('a permission that is missing is named, for all ids at once', (t) => {
   t.end()
 })
 
+// To publish on $JS.API.> was advised: to read, change and delete every stream of the account.
+t.test('of JetStream no more is asked for than the table of SECURITY.md has', (t) => {
+  const asked: Record<string, string> = {
+    '$JS.API.INFO': '$JS.API.INFO',
+    '$JS.API.STREAM.INFO.KV_callgate_functions': '$JS.API.STREAM.INFO.KV_callgate_functions',
+    '$JS.API.CONSUMER.CREATE.KV_callgate_functions.oc_x_1.$KV.callgate_functions.>':
+      '$JS.API.CONSUMER.*.KV_callgate_functions.>',
+    '$JS.API.DIRECT.GET.KV_callgate_functions.$KV.callgate_functions.embed':
+      '$JS.API.DIRECT.GET.KV_callgate_functions.>',
+    '$JS.FC.KV_callgate_functions.oc_x_1.y': '$JS.FC.KV_callgate_functions.>',
+    '$KV.callgate_functions._traffic.embed': '$KV.callgate_functions.>',
+    '_INBOX.A4NkpLFqP88PqPF9112Jqa.*': '_INBOX.>',
+  }
+  for (const [subject, pattern] of Object.entries(asked)) {
+    const error = new errors.PermissionViolationError('no', 'publish', subject)
+    t.ok(natsFault(error).sentence.includes(` permission to publish on ${pattern};`), subject)
+  }
+  t.end()
+})
+
 const ADVICE: Record<string, RegExp> = {
   'Slow Consumer': /max_pending/,
   'Maximum Payload Violation': /max_payload/,
