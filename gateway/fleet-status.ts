@@ -1,6 +1,6 @@
 // What /fleet answers: functions with their routes, runners, slots, queue and counters.
 
-import type { Deployment } from '../shared/deployment.js'
+import { type Deployment, weightOf } from '../shared/deployment.js'
 import type { Dispatcher, FunctionStatus } from './dispatch/dispatcher.js'
 
 export interface FleetStatus {
@@ -47,7 +47,7 @@ export function fleetStatus(
 }
 
 function hasCalls({ traffic }: FunctionStatus, version: string): boolean {
-  return traffic === null || (traffic[version] ?? 0) > 0
+  return traffic === null || weightOf(traffic, version) > 0
 }
 
 function slotsByVersion(
