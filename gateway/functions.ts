@@ -113,8 +113,9 @@ export class Functions {
   }
 
   /**
-   * Another registry stands in the place of the one that was followed. It is empty but for what runners have
-   * registered again: what else was known stays, rather than to turn every call into a 404.
+   * Another registry stands in the place of the one that was followed, or what it was earlier. A new one is empty
+   * but for what runners have registered again: what else was known stays, rather than to turn every call into
+   * a 404.
    */
   async #onReplaced(): Promise<void> {
     if (this.#isClosed) return
@@ -122,7 +123,7 @@ export class Functions {
     this.#remembered = new Map(this.#deployments)
     this.#log.error(
       { functions: [...this.#remembered.keys()] },
-      'the function registry was lost, and an empty one is in its place: these functions keep their routes here until they are registered again. Runners do that by themselves; deploy those again that run with --no-register.',
+      'the function registry was lost, and an empty or an earlier one is in its place: what it lacks of these functions keeps its routes here until it is registered again. Runners do that by themselves; deploy those again that run with --no-register.',
     )
     await this.#follow()
   }

@@ -1,15 +1,27 @@
-// Notices that the registry is not the one that it was: a NATS server has come back without its store, or
-// somebody has deleted the bucket. Nothing else tells: a watch of the old one stays silent for ever.
+// Notices that the registry is not the one that it was: a NATS server has come back without its store, or with
+// what stood in it earlier (a snapshot, or last writes that a power failure has taken), or somebody has deleted
+// the bucket. Nothing else tells: a watch of the old one stays silent for ever, and one of a registry that has
+// gone back waits for a write whose number comes much later.
 
 import type { Logger } from 'pino'
 import type { NatsBus } from './nats.js'
 
 const RETRY_MS = 1_000
 
+/** What a registry is known by. */
+export interface RegistryState {
+  /** When its bucket was made: one that is restored keeps it. */
+  readonly madeAt: string
+  /** Of its last write; it never goes down by itself. */
+  readonly sequence: number
+}
+
 export interface RegistryGuardOptions {
   readonly bus: Pick<NatsBus, 'isConnected' | 'onConnection' | 'closed'>
-  /** What the registry of now is known by; null: there is none. */
-  readonly identity: () => Promise<string | null>
+  /** The registry of now; null: there is none. */
+  readonly look: () => Promise<RegistryState | null>
+  /** Of the latest write of the registry, since it was replaced the last time, that this process has seen. */
+  readonly seen: () => number
   /** Makes good what is lost. Called again, a little later, where it rejects. */
   readonly onReplaced: () => Promise<void>
   /** Besides every return of the connection. */
@@ -22,7 +34,7 @@ export class RegistryGuard {
   readonly #options: RegistryGuardOptions
   readonly #stopListening: () => void
   readonly #interval: NodeJS.Timeout
-  #identity: string | null
+  #known: RegistryState | null
   #retry: NodeJS.Timeout | null = null
   #isChecking = false
   #isFailing = false
@@ -30,13 +42,13 @@ export class RegistryGuard {
 
   /** Resolves when it knows the registry of now. It ends with the connection, or by `close`. */
   static async start(options: RegistryGuardOptions): Promise<RegistryGuard> {
-    return new RegistryGuard(options, await options.identity())
+    return new RegistryGuard(options, await options.look())
   }
 
-  private constructor(options: RegistryGuardOptions, identity: string | null) {
+  private constructor(options: RegistryGuardOptions, known: RegistryState | null) {
     const { bus, everyMs } = options
     this.#options = options
-    this.#identity = identity
+    this.#known = known
     this.#stopListening = bus.onConnection((isConnected) => {
       if (isConnected) void this.#check()
     })
@@ -54,13 +66,18 @@ export class RegistryGuard {
   async #check(): Promise<void> {
     if (this.#isChecking || this.#isClosed || !this.#options.bus.isConnected) return
     this.#isChecking = true
-    const { identity, onReplaced } = this.#options
+    const { look, seen, onReplaced } = this.#options
     try {
-      const found = await identity()
+      // Before the look: what is seen while it is under way may be later than what it finds.
+      const known = laterOf(this.#known, seen())
+      this.#known = known
+      const found = await look()
       if (this.#isClosed) return
-      if (found !== this.#identity || found === null) {
+      if (isSame(known, found)) {
+        this.#known = found
+      } else {
         await onReplaced()
-        this.#identity = await identity()
+        this.#known = await look()
       }
       this.#isFailing = false
     } catch (error) {
@@ -83,4 +100,13 @@ export class RegistryGuard {
     if (this.#retry !== null) clearTimeout(this.#retry)
     if (!this.#isClosed) this.#retry = setTimeout(() => void this.#check(), RETRY_MS).unref()
   }
+}
+
+function isSame(known: RegistryState | null, found: RegistryState | null): boolean {
+  if (known === null || found === null) return false
+  return found.madeAt === known.madeAt && found.sequence >= known.sequence
+}
+
+function laterOf(known: RegistryState | null, sequence: number): RegistryState | null {
+  return known === null || known.sequence >= sequence ? known : { ...known, sequence }
 }

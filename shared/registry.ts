@@ -19,7 +19,7 @@ import {
 import type { NatsBus } from './nats.js'
 import type { RegistryDraft } from './registry-draft.js'
 import { inRegistry, RegistryUnavailable } from './registry-fault.js'
-import { RegistryGuard } from './registry-guard.js'
+import { RegistryGuard, type RegistryState } from './registry-guard.js'
 import { keyOf, RegistryView, trafficKey } from './registry-view.js'
 import { RegistryWriter, readEntries } from './registry-writer.js'
 import type { Subjects } from './subjects.js'
@@ -45,6 +45,8 @@ export class Registry {
   readonly #writer: RegistryWriter
   readonly #bucket: string
   readonly #options: BucketOptions
+  /** Of the latest write that a watch has told of; what is written here, the guard finds as it looks. */
+  #seen = 0
 
   private constructor(bus: NatsBus, kv: KV, bucket: string, options: BucketOptions) {
     this.#bus = bus
@@ -145,7 +147,9 @@ export class Registry {
 
   async #watch(watcher: RegistryWatcher): Promise<() => void> {
     const entries = await this.#kv.watch()
-    const follower = new Follower(entries, watcher)
+    const follower = new Follower(entries, watcher, (revision) => {
+      this.#seen = Math.max(this.#seen, revision)
+    })
     try {
       // An empty bucket sends nothing at all: ask, rather than wait for the first put.
       const isEmpty = (await this.#kv.status()).values === 0
@@ -159,7 +163,8 @@ export class Registry {
 
   /**
    * Watches over the bucket itself: calls `onReplaced`, again where it rejects, when there is another one under
-   * its name, or when there was none any more and an empty one has been made. Ends with the connection.
+   * its name, when it has gone back to what it was earlier, or when there was none any more and an empty one
+   * has been made. Ends with the connection.
    * @param everyMs to look so often, besides every return of the connection
    */
   guard(
@@ -169,9 +174,11 @@ export class Registry {
   ): Promise<RegistryGuard> {
     return RegistryGuard.start({
       bus: this.#bus,
-      identity: () => this.#madeAt(),
+      look: () => this.#look(),
+      seen: () => this.#seen,
       onReplaced: async () => {
         await openBucket(this.#bus, this.#bucket, this.#options)
+        this.#seen = 0
         await onReplaced()
       },
       everyMs,
@@ -179,10 +186,11 @@ export class Registry {
     })
   }
 
-  /** When the bucket was made; null where there is none. */
-  async #madeAt(): Promise<string | null> {
+  /** Null where there is no bucket. */
+  async #look(): Promise<RegistryState | null> {
     try {
-      return (await inRegistry('read', () => this.#kv.status())).streamInfo.created
+      const { created, state } = (await inRegistry('read', () => this.#kv.status())).streamInfo
+      return { madeAt: created, sequence: state.last_seq }
     } catch (error) {
       const { cause } = error as Error
       const isMissing =
@@ -226,10 +234,16 @@ class Follower {
   #isRead = false
   #isStopped = false
   #isChanged = false
+  readonly #onRevision: (revision: number) => void
 
-  constructor(entries: Awaited<ReturnType<KV['watch']>>, watcher: RegistryWatcher) {
+  constructor(
+    entries: Awaited<ReturnType<KV['watch']>>,
+    watcher: RegistryWatcher,
+    onRevision: (revision: number) => void,
+  ) {
     this.#entries = entries
     this.#watcher = watcher
+    this.#onRevision = onRevision
   }
 
   /** Resolves when what stood in the bucket has been read. */
@@ -267,6 +281,8 @@ class Follower {
   }
 
   #take(entry: KvWatchEntry): void {
+    // What one that has ended still has in hand may be of a registry that was replaced.
+    if (!this.#isStopped) this.#onRevision(entry.revision)
     if (entry.operation !== 'PUT') return this.#view.delete(entry.key)
     const fault = this.#view.put(entry.key, entry.string())
     if (fault !== null) this.#watcher.onUnreadable(entry.key, fault)

@@ -1,20 +1,13 @@
 // A NATS server comes back without its store: the registry is empty. What runs goes on, what runners serve is
 // registered again by them, and deploys are seen.
 
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
-import { describeFunction } from '../../runner/describe-function.js'
-import { natsSettings, readConfig } from '../../shared/config.js'
-import { connectNats } from '../../shared/nats.js'
-import { Registry } from '../../shared/registry.js'
-import { subjectsIn } from '../../shared/subjects.js'
 import { folderWith } from '../support/folder.js'
 import { startTestNats } from '../support/nats.js'
+import { deploy, untilRegistered, wipeStore } from '../support/registry.js'
 import { System } from '../support/system.js'
 
 const BUCKET = 'callgate_functions'
@@ -31,46 +24,25 @@ const deployed = defineFunction({
   run: () => 'deployed',
 })
 
-async function openRegistry() {
-  const bus = await connectNats(readConfig(natsSettings, { natsUrl: nats.url }, {}), 'test')
-  const registry = await Registry.open(bus, subjectsIn('callgate'), { replicas: 1 })
-  return { registry, close: () => bus.close() }
-}
-
-async function deploy(name: string): Promise<void> {
-  const { registry, close } = await openRegistry()
-  const route = `GET /${name}`
-  await registry.put(
-    describeFunction(defineFunction({ auth: 'public', route, run: () => 1 }), name),
-  )
-  await close()
-}
-
 async function textOf(path: string): Promise<string> {
   return (await fetch(`${system.url}${path}`)).text()
 }
 
-async function untilRegistered(name: string): Promise<void> {
-  const { registry, close } = await openRegistry()
-  while ((await registry.get(name)) === null) await delay(10)
-  await close()
-}
-
-await deploy('deployed')
+await deploy(nats.url, 'deployed')
 await system.serve(own)
 await system.serve(deployed, {}, { register: false })
 
 t.test('when a server has come back without its store', async (t) => {
   await nats.stop()
-  await rm(join(stateDir, 'jetstream'), { recursive: true, force: true })
+  await wipeStore(stateDir)
   await startTestNats(t, { stateDir, port })
-  await untilRegistered('own')
+  await untilRegistered(nats.url, 'own')
   t.pass('a runner has registered its function again')
   await system.until('own', ({ runners }) => runners.length === 1)
   await system.until('deployed', ({ runners }) => runners.length === 1)
   t.equal(await textOf('/own'), 'own')
   t.equal(await textOf('/deployed'), 'deployed', 'what was only deployed keeps its route')
-  await deploy('late')
+  await deploy(nats.url, 'late')
   await system.until('late', ({ isRegistered }) => isRegistered)
   t.pass('the gateway hears of the next deploy')
   t.equal((await fetch(`${system.url}/deployed`)).status, 200, 'which forgets nothing')
@@ -80,7 +52,7 @@ t.test('when a server has come back without its store', async (t) => {
     const manager = await jetstreamManager(connection)
     t.ok(await manager.streams.delete(`KV_${BUCKET}`))
     await connection.close()
-    await deploy('later')
+    await deploy(nats.url, 'later')
     await system.until('later', ({ isRegistered }) => isRegistered)
     t.equal(await textOf('/own'), 'own')
   })
