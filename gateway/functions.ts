@@ -67,7 +67,11 @@ export class Functions {
   ): Promise<Functions> {
     const functions = new Functions(registry, log, onDeployed)
     await functions.#follow()
-    functions.#guard = await registry.guard(() => functions.#onReplaced(), GUARD_MS, log)
+    functions.#guard = await registry.guard({
+      onReplaced: () => functions.#onReplaced(),
+      everyMs: GUARD_MS,
+      log,
+    })
     return functions
   }
 

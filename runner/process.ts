@@ -10,6 +10,7 @@ import {
 import { ManifestError } from '../shared/manifest.js'
 import { NatsUnreachable } from '../shared/nats.js'
 import { RegistryUnavailable } from '../shared/registry-fault.js'
+import type { RegistryState } from '../shared/registry-guard.js'
 import type { RunnerMessage, StartOrder, StopMessage } from './fleet/runner-message.js'
 import { startHeartbeat } from './heartbeat.js'
 import type { Runner, StopReason } from './lifecycle.js'
@@ -75,7 +76,8 @@ export async function runProcess(order: StartOrder): Promise<void> {
     )
     const onImport = (path: string) => void tell({ type: 'imported', path })
     const onNamed = (name: string) => void tell({ type: 'named', name })
-    runner = await startRunner({ ...order, config, onImport, onNamed })
+    const onRegistered = (registry: RegistryState) => void tell({ type: 'registered', registry })
+    runner = await startRunner({ ...order, config, onImport, onNamed, onRegistered })
     const { name, routes, loadTimeoutMs } = runner.manifest
     // Said before `load` begins, which may never let this process say anything again.
     await tell({ type: 'loading', name, routes, loadTimeoutMs })

@@ -1,5 +1,6 @@
 // Keeps a runner's function in the registry: put there at the start, and again where the registry is another
-// one than then: a NATS server has come back without its store, or somebody has deleted the bucket.
+// one than then: a NATS server has come back without its store, or with an earlier one, or somebody has deleted
+// the bucket.
 
 import type { Logger } from 'pino'
 import type { RunnerConfig } from '../shared/config.js'
@@ -7,6 +8,7 @@ import type { Deployment } from '../shared/deployment.js'
 import type { Manifest } from '../shared/manifest.js'
 import type { NatsBus } from '../shared/nats.js'
 import { Registry } from '../shared/registry.js'
+import type { RegistryState } from '../shared/registry-guard.js'
 import { routeChanges, routeOwners } from '../shared/route-changes.js'
 import { subjectsIn } from '../shared/subjects.js'
 
@@ -24,17 +26,22 @@ export class RouteTaken extends Error {
   }
 }
 
-/**
- * Resolves when the function is registered. Throws a RegistryUnavailable or RouteTaken.
- * @param replaces the function in whose place this one comes, and whose routes it may have
- */
-export async function keepRegistered(
-  bus: NatsBus,
-  config: RunnerConfig,
-  manifest: Manifest,
-  replaces: string | null,
-  log: Logger,
-): Promise<void> {
+export interface RegistrationOptions {
+  readonly bus: NatsBus
+  readonly config: RunnerConfig
+  readonly manifest: Manifest
+  readonly log: Logger
+  /** The function in whose place this one comes, and whose routes it may have. */
+  readonly replaces: string | null
+  /** The registry that the function was put into before, and is not put into again. */
+  readonly known?: RegistryState | undefined
+  /** Told of the registry that it is in now. */
+  readonly onRegistered?: ((registry: RegistryState) => void) | undefined
+}
+
+/** Resolves when the function is registered. Throws a RegistryUnavailable or RouteTaken. */
+export async function keepRegistered(options: RegistrationOptions): Promise<void> {
+  const { bus, config, manifest, replaces, log, known, onRegistered } = options
   const registry = await Registry.open(bus, subjectsIn(config.namespace), {
     replicas: config.registryReplicas,
   })
@@ -44,9 +51,16 @@ export async function keepRegistered(
   }
   const check = (registered: ReadonlyMap<string, Deployment>) =>
     checkRoutes(manifest, version, registered, replaces)
-  tell(await registry.put(manifest, version, check))
-  // What was there before its store was lost comes back as it was. It ends with the connection.
-  await registry.guard(async () => tell(await registry.put(manifest, version)), GUARD_MS, log)
+  if (known === undefined) tell(await registry.put(manifest, version, check))
+  // It ends with the connection.
+  await registry.guard({
+    // What was there before its store was lost comes back as it was.
+    onReplaced: async () => tell(await registry.put(manifest, version)),
+    everyMs: GUARD_MS,
+    log,
+    known,
+    onKnown: onRegistered,
+  })
 }
 
 /** As `callgate deploy` does; but what this function has already is not taken by its next runner. */

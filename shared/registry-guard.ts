@@ -28,6 +28,10 @@ export interface RegistryGuardOptions {
   readonly everyMs: number
   /** Told once of what fails, until it does not any more. */
   readonly log: Pick<Logger, 'error'>
+  /** The one that was, if that is not the one of the start: `onReplaced` may be called at once. */
+  readonly known?: RegistryState | undefined
+  /** Told which one is watched over: at the start, unless it was `known`, and when it has been replaced. */
+  readonly onKnown?: ((registry: RegistryState) => void) | undefined
 }
 
 export class RegistryGuard {
@@ -42,7 +46,10 @@ export class RegistryGuard {
 
   /** Resolves when it knows the registry of now. It ends with the connection, or by `close`. */
   static async start(options: RegistryGuardOptions): Promise<RegistryGuard> {
-    return new RegistryGuard(options, await options.look())
+    const guard = new RegistryGuard(options, options.known ?? (await options.look()))
+    if (options.known !== undefined) await guard.#check()
+    else guard.#tell()
+    return guard
   }
 
   private constructor(options: RegistryGuardOptions, known: RegistryState | null) {
@@ -78,6 +85,7 @@ export class RegistryGuard {
       } else {
         await onReplaced()
         this.#known = await look()
+        this.#tell()
       }
       this.#isFailing = false
     } catch (error) {
@@ -93,6 +101,10 @@ export class RegistryGuard {
     } finally {
       this.#isChecking = false
     }
+  }
+
+  #tell(): void {
+    if (this.#known !== null) this.#options.onKnown?.(this.#known)
   }
 
   /** One retry at a time, whoever has asked: checks by the clock must not begin a chain each. */

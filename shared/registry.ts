@@ -7,7 +7,6 @@
 
 import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream'
 import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
-import type { Logger } from 'pino'
 import { type Deployment, readTraffic, sameTraffic, type TrafficSetting } from './deployment.js'
 import {
   DEFAULT_VERSION,
@@ -19,7 +18,7 @@ import {
 import type { NatsBus } from './nats.js'
 import type { RegistryDraft } from './registry-draft.js'
 import { inRegistry, RegistryUnavailable } from './registry-fault.js'
-import { RegistryGuard, type RegistryState } from './registry-guard.js'
+import { RegistryGuard, type RegistryGuardOptions, type RegistryState } from './registry-guard.js'
 import { keyOf, RegistryView, trafficKey } from './registry-view.js'
 import { RegistryWriter, readEntries } from './registry-writer.js'
 import type { Subjects } from './subjects.js'
@@ -165,14 +164,11 @@ export class Registry {
    * Watches over the bucket itself: calls `onReplaced`, again where it rejects, when there is another one under
    * its name, when it has gone back to what it was earlier, or when there was none any more and an empty one
    * has been made. Ends with the connection.
-   * @param everyMs to look so often, besides every return of the connection
    */
-  guard(
-    onReplaced: () => Promise<void>,
-    everyMs: number,
-    log: Pick<Logger, 'error'>,
-  ): Promise<RegistryGuard> {
+  guard(options: Omit<RegistryGuardOptions, 'bus' | 'look' | 'seen'>): Promise<RegistryGuard> {
+    const { onReplaced } = options
     return RegistryGuard.start({
+      ...options,
       bus: this.#bus,
       look: () => this.#look(),
       seen: () => this.#seen,
@@ -181,8 +177,6 @@ export class Registry {
         this.#seen = 0
         await onReplaced()
       },
-      everyMs,
-      log,
     })
   }
 

@@ -1,12 +1,24 @@
 // What a runner process and the process that started it tell each other, over Node's IPC channel.
 
+import type { RegistryState } from '../../shared/registry-guard.js'
+
+/** What a runner does about the function registry. */
+export type Registering =
+  /** Puts its function there, and again when the registry is lost. */
+  | 'now'
+  | 'never'
+  /** It has put it into this one, and somebody may have changed it since: only into another one. */
+  | RegistryState
+
 /** From the runner. */
 export type RunnerMessage =
   /** A file that the function is made of: when it changes, the runner is out of date. */
   | { readonly type: 'imported'; readonly path: string }
   /** The function's name, before anything is registered under it. */
   | { readonly type: 'named'; readonly name: string }
-  /** Registered; is about to load. It is one that hangs when it is not ready within `loadTimeoutMs`. */
+  /** Its function is in the registry; told again when that is another one. */
+  | { readonly type: 'registered'; readonly registry: RegistryState }
+  /** Is about to load. It is one that hangs when it is not ready within `loadTimeoutMs`. */
   | {
       readonly type: 'loading'
       readonly name: string
@@ -38,7 +50,7 @@ export interface StopMessage {
 /** To a runner that stands by, as others have it on their command line: what it is from now on. */
 export interface StartOrder {
   readonly file: string
-  readonly register: boolean
+  readonly registering: Registering
   /** The function that the file was before. Null: none, or nobody knows. */
   readonly replaces: string | null
 }

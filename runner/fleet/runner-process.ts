@@ -10,6 +10,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
 import { timerMs } from '../../shared/max-timer.js'
+import type { RegistryState } from '../../shared/registry-guard.js'
 import { endGroup } from './process-group.js'
 import { Pulse, TICK_MS } from './pulse.js'
 import type { RunnerMessage, StopMessage } from './runner-message.js'
@@ -52,8 +53,11 @@ export class RunnerProcess {
   #retry: NodeJS.Timeout | null = null
   #pauseMs = FIRST_PAUSE_MS
   #isStopped = true
-  /** What the registry says since is somebody's word: one that only died must not take it back. */
-  #hasRegistered = false
+  /**
+   * The one that the function was put into: what it says since is somebody's word, and a runner that only died
+   * must not take it back.
+   */
+  #registry: RegistryState | null = null
   /** The function's, as it was registered last. */
   #name: string | null = null
 
@@ -65,9 +69,12 @@ export class RunnerProcess {
     return this.#child?.pid
   }
 
-  /** Registers the function, if that is wanted; one that is started again because it died does not. */
+  /**
+   * Registers the function, if that is wanted; one that is started again because it died does not, unless the
+   * registry is another one by then.
+   */
   start(): void {
-    this.#hasRegistered = false
+    this.#registry = null
     this.#start()
   }
 
@@ -78,7 +85,7 @@ export class RunnerProcess {
     const { file, register, source, events } = this.#options
     const child = source.take({
       file,
-      register: register && !this.#hasRegistered,
+      registering: register ? (this.#registry ?? 'now') : 'never',
       replaces: this.#name,
     })
     this.#child = child
@@ -103,11 +110,13 @@ export class RunnerProcess {
           failure = message.message
           owners = message.owners
           return
+        case 'registered':
+          if (this.#child === child) this.#registry = message.registry
+          return
         case 'loading':
           clearTimeout(loadTimer)
           loadTimer = killLater(message.loadTimeoutMs, '`load` did not return')
           if (this.#child !== child) return
-          this.#hasRegistered = true
           this.#name = message.name
           events.onLoading?.(message)
           return

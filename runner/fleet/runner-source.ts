@@ -25,18 +25,14 @@ export class RunnerSource {
 
   /** A process that loads and runs the function of this file. */
   take(order: StartOrder): ChildProcess {
-    const { file, register, replaces } = order
+    const { file, ...rest } = order
     const standby = this.#takeStandby(languageOf(file))
     if (standby !== null) {
       standby.off('exit', this.#onStandbyEnded).off('error', this.#onStandbyEnded)
       standby.send(order)
       return standby
     }
-    const args = [
-      file,
-      ...(register ? [] : ['--no-register']),
-      ...(replaces === null ? [] : [`--replaces=${replaces}`]),
-    ]
+    const args = [file, JSON.stringify(rest)]
     return spawnRunner({ ...this.options, program: 'main.js', arguments: args })
   }
 

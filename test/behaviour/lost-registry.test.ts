@@ -1,14 +1,15 @@
 // A NATS server comes back without its store: the registry is empty. What runs goes on, what runners serve is
 // registered again by them, and deploys are seen.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
 import { folderWith } from '../support/folder.js'
 import { startTestNats } from '../support/nats.js'
-import { deploy, untilRegistered, wipeStore } from '../support/registry.js'
-import { System } from '../support/system.js'
+import { deploy, inTestRegistry, untilRegistered, wipeStore } from '../support/registry.js'
+import { functionFile, System } from '../support/system.js'
 
 const BUCKET = 'callgate_functions'
 
@@ -55,5 +56,49 @@ t.test('when a server has come back without its store', async (t) => {
     await deploy(nats.url, 'later')
     await system.until('later', ({ isRegistered }) => isRegistered)
     t.equal(await textOf('/own'), 'own')
+  })
+})
+
+t.test('a runner that was started again after a crash', async (t) => {
+  // It was told not to register, and had nothing that would notice the loss: its routes were gone for good.
+  const stateDir = folderWith(t, {})
+  const first = await startTestNats(t, { stateDir })
+  const port = Number(new URL(first.url).port)
+  const system = await System.start(t, { nats: first })
+  const child = system.startChild(functionFile('sleeper'), {}, { retryFailedLoad: true })
+  await system.until('sleeper', ({ slots }) => slots > 0)
+  const killed = async () => {
+    const { length } = child.runnerIds
+    process.kill(child.process.pid!, 'SIGKILL')
+    await system.until('sleeper', ({ runners }) =>
+      runners.some(({ id }) => child.runnerIds.indexOf(id) >= length),
+    )
+  }
+  await killed()
+
+  await t.test('registers when the store is lost', async (t) => {
+    await first.stop()
+    await wipeStore(stateDir)
+    const second = await startTestNats(t, { stateDir, port })
+    await untilRegistered(second.url, 'sleeper')
+    t.pass('its guard has noticed')
+    await second.stop()
+  })
+
+  await t.test('registers when the store was lost before it could be started again', async (t) => {
+    process.kill(child.process.pid!, 'SIGKILL')
+    await wipeStore(stateDir)
+    const { length } = child.failures
+    // With NATS away every attempt fails.
+    while (child.failures.length < length + 2) await delay(10)
+    const third = await startTestNats(t, { stateDir, port })
+    await untilRegistered(third.url, 'sleeper')
+    t.ok(await inTestRegistry(third.url, (registry) => registry.delete('sleeper')))
+    await killed()
+    t.equal(
+      await inTestRegistry(third.url, (registry) => registry.get('sleeper')),
+      null,
+      'what was undeployed since stays undeployed',
+    )
   })
 })

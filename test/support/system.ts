@@ -243,7 +243,7 @@ export class System {
   ): Promise<Runner> {
     const runner = await startRunner({
       file,
-      register,
+      registering: register ? 'now' : 'never',
       config: {
         ...readConfig({ ...runnerSettings, ...natsSettings, ...logSettings }, {}, {}),
         natsUrl: this.nats.url,
