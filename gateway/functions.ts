@@ -6,6 +6,7 @@ import type { Deployment } from '../shared/deployment.js'
 import type { Manifest } from '../shared/manifest.js'
 import type { Registry } from '../shared/registry.js'
 import { parseRoute } from '../shared/route-pattern.js'
+import { RememberedFunctions } from './remembered-functions.js'
 import { type RouteEntry, type RouteMatch, RouteTable } from './routes.js'
 
 /** Where a route leads: the manifest, read once for every request that comes. */
@@ -41,8 +42,8 @@ export class Functions {
   readonly #log: Logger
   readonly #onDeployed: DeploymentsListener
   #deployments: ReadonlyMap<string, Deployment> = new Map()
-  /** Of a registry that is lost, and not in the one that has come in its place. */
-  #remembered = new Map<string, Deployment>()
+  /** Of a registry that is lost. */
+  #remembered: RememberedFunctions
   #table: RouteTable<RouteTarget> = RouteTable.build<RouteTarget>([])
   /** Of a thousand manifests a deploy changes one. */
   readonly #entries = new WeakMap<Manifest, readonly RouteEntry<RouteTarget>[]>()
@@ -57,6 +58,7 @@ export class Functions {
     this.#registry = registry
     this.#onDeployed = onDeployed
     this.#log = log
+    this.#remembered = this.#remember(new Map())
   }
 
   /** Resolves when the registry has been read once. */
@@ -124,12 +126,27 @@ export class Functions {
   async #onReplaced(): Promise<void> {
     if (this.#isClosed) return
     this.#unfollow()
-    this.#remembered = new Map(this.#deployments)
+    this.#remembered = this.#remember(this.#deployments)
     this.#log.error(
-      { functions: [...this.#remembered.keys()] },
+      { functions: [...this.#deployments.keys()] },
       'the function registry was lost, and an empty or an earlier one is in its place: what it lacks of these functions keeps its routes here until it is registered again. Runners do that by themselves; deploy those again that run with --no-register.',
     )
     await this.#follow()
+  }
+
+  #remember(lost: ReadonlyMap<string, Deployment>): RememberedFunctions {
+    return new RememberedFunctions(lost, {
+      onKept: (name, weights) =>
+        this.#log.warn(
+          { function: name, weights },
+          'the function registry has lost the weights of this function: they hold here until they are set again, with callgate traffic',
+        ),
+      onReplaced: (name, weights, before) =>
+        this.#log.warn(
+          { function: name, weights, before },
+          'the weights of this function are others than before the function registry was lost',
+        ),
+    })
   }
 
   /** The routes stay as they are until the registry can be read again. */
@@ -144,8 +161,7 @@ export class Functions {
   }
 
   #onChange(registered: ReadonlyMap<string, Deployment>): void {
-    for (const name of registered.keys()) this.#remembered.delete(name)
-    const deployments = new Map([...this.#remembered, ...registered])
+    const deployments = this.#remembered.complete(registered)
     const before = this.#deployments
     this.#deployments = deployments
     // By name, so that every gateway settles a conflict alike.

@@ -55,7 +55,9 @@ export async function keepRegistered(options: RegistrationOptions): Promise<void
   // It ends with the connection.
   await registry.guard({
     // What was there before its store was lost comes back as it was.
-    onReplaced: async () => tell(await registry.put(manifest, version)),
+    onReplaced: async (isNew) => {
+      tell(await (isNew ? registry.putBack(manifest, version) : registry.put(manifest, version)))
+    },
     everyMs: GUARD_MS,
     log,
     known,

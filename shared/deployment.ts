@@ -14,6 +14,8 @@ export interface Deployment {
   readonly versions: ReadonlyMap<string, Manifest>
   /** Null: there is one version, and every runner is of it. */
   readonly traffic: Traffic | null
+  /** Somebody has set the weights, by hand or by a deploy; else `traffic` is what goes without saying. */
+  readonly isWeighted: boolean
 }
 
 const MOST_WEIGHT = 100
@@ -79,11 +81,12 @@ export function deploymentOf(
   const isSingle = traffic === null && names.length === 1 && names[0] === DEFAULT_VERSION
   const weights = isSingle ? null : weightsInForce(names, traffic)
   const leader = leaderOf(names, weights)
-  return { manifest: versions.get(leader)!, versions, traffic: weights }
+  const manifest = versions.get(leader)!
+  return { manifest, versions, traffic: weights, isWeighted: traffic !== null }
 }
 
 /** What the versions really have of the calls, in percent; one that has none is not named. */
-export function sharesOf({ versions, traffic }: Deployment): Traffic {
+export function sharesOf({ versions, traffic }: Pick<Deployment, 'versions' | 'traffic'>): Traffic {
   const names = [...versions.keys()].sort()
   const weights = weightsInForce(names, traffic)
   const weighted = names.filter((name) => weightOf(weights, name) > 0)

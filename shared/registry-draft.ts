@@ -69,6 +69,17 @@ export class RegistryDraft {
   }
 
   /**
+   * Puts a version that another registry had, which is lost. What its share was, nobody knows: none is written
+   * down, least of all that of the version whose runner comes first. Throws a ManifestError.
+   */
+  putBack(given: Manifest, version: string): void {
+    const manifest = readManifest(given)
+    const known = this.deployment(manifest.name)?.versions.get(version)
+    if (known !== undefined && sameManifest(known, manifest)) return
+    this.#change({ key: keyOf(manifest.name, version), text: JSON.stringify(manifest) })
+  }
+
+  /**
    * In one step: every gateway goes from the old shares to the new ones between two calls.
    * @param isRollback these are the ones of before, and on record as such
    */

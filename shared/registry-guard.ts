@@ -22,8 +22,11 @@ export interface RegistryGuardOptions {
   readonly look: () => Promise<RegistryState | null>
   /** Of the latest write of the registry, since it was replaced the last time, that this process has seen. */
   readonly seen: () => number
-  /** Makes good what is lost. Called again, a little later, where it rejects. */
-  readonly onReplaced: () => Promise<void>
+  /**
+   * Makes good what is lost. Called again, a little later, where it rejects.
+   * @param isNew it was made anew; else it is the one that was, as it was earlier
+   */
+  readonly onReplaced: (isNew: boolean) => Promise<void>
   /** Besides every return of the connection. */
   readonly everyMs: number
   /** Told once of what fails, until it does not any more. */
@@ -83,7 +86,7 @@ export class RegistryGuard {
       if (isSame(known, found)) {
         this.#known = found
       } else {
-        await onReplaced()
+        await onReplaced(found?.madeAt !== known?.madeAt)
         this.#known = await look()
         this.#tell()
       }

@@ -80,19 +80,23 @@ export class Registry {
    * already. Returns false when the registry says the same already.
    * @param check throws where it must not be put beside what is there; not asked where it is there already
    */
-  async put(
+  put(
     manifest: Manifest,
     version = DEFAULT_VERSION,
     check: (registered: ReadonlyMap<string, Deployment>) => void = () => {},
   ): Promise<boolean> {
-    // Most runners that start find it so, and need not read the rest.
-    const before = await this.#readable(manifest.name, version)
-    if (before !== null && sameManifest(before, manifest)) return false
-    return this.edit((draft) => {
+    return this.#put(manifest, version, (draft) => {
       check(draft.deployments())
       draft.put(manifest, version)
-      return draft.changes.length > 0
     })
+  }
+
+  /**
+   * Puts a version that another registry had, which is lost, and no weights: they are for somebody to set
+   * again. Returns false when the registry says the same already.
+   */
+  putBack(manifest: Manifest, version: string): Promise<boolean> {
+    return this.#put(manifest, version, (draft) => draft.putBack(manifest, version))
   }
 
   /** Changes that belong together and depend on what the registry says: see `RegistryWriter.write`. */
@@ -172,10 +176,10 @@ export class Registry {
       bus: this.#bus,
       look: () => this.#look(),
       seen: () => this.#seen,
-      onReplaced: async () => {
+      onReplaced: async (isNew) => {
         await openBucket(this.#bus, this.#bucket, this.#options)
         this.#seen = 0
-        await onReplaced()
+        await onReplaced(isNew)
       },
     })
   }
@@ -192,6 +196,20 @@ export class Registry {
       if (isMissing) return null
       throw error
     }
+  }
+
+  async #put(
+    manifest: Manifest,
+    version: string,
+    change: (draft: RegistryDraft) => void,
+  ): Promise<boolean> {
+    // Most runners that start find it so, and need not read the rest.
+    const before = await this.#readable(manifest.name, version)
+    if (before !== null && sameManifest(before, manifest)) return false
+    return this.edit((draft) => {
+      change(draft)
+      return draft.changes.length > 0
+    })
   }
 
   async #keys(): Promise<string[]> {

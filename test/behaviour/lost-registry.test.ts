@@ -6,6 +6,7 @@ import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
+import type { Traffic } from '../../shared/deployment.js'
 import { folderWith } from '../support/folder.js'
 import { startTestNats } from '../support/nats.js'
 import { deploy, inTestRegistry, untilRegistered, wipeStore } from '../support/registry.js'
@@ -101,4 +102,36 @@ t.test('a runner that was started again after a crash', async (t) => {
       'what was undeployed since stays undeployed',
     )
   })
+})
+
+t.test('weights of versions whose registry was lost', async (t) => {
+  const stateDir = folderWith(t, {})
+  const first = await startTestNats(t, { stateDir })
+  const port = Number(new URL(first.url).port)
+  const system = await System.start(t, { nats: first })
+  const weighed = (traffic: Traffic) =>
+    inTestRegistry(first.url, (registry) =>
+      registry.edit((draft) => draft.setTraffic('weighed', traffic)),
+    )
+  const serve = (version: string) => {
+    const definition = { name: 'weighed', auth: 'public', route: 'GET /weighed' } as const
+    return system.serve(defineFunction({ ...definition, run: () => version }), { version })
+  }
+  await serve('v2')
+  await serve('main')
+  await weighed({ main: 90, v2: 10 })
+  await system.until('weighed', ({ traffic }) => traffic?.main === 90)
+  await first.stop()
+  await wipeStore(stateDir)
+  const second = await startTestNats(t, { stateDir, port })
+  for (const version of ['main', 'v2']) await untilRegistered(second.url, 'weighed', version)
+  const told = () => system.logLines.filter((line) => line.includes('lost the weights'))
+  while (told().length === 0) await delay(10)
+  const { traffic } = await system.state('weighed')
+  t.same(traffic, { main: 90, v2: 10 }, 'hold in the gateway that knew them')
+  const registered = await inTestRegistry(second.url, (registry) => registry.list())
+  t.equal(registered.get('weighed')?.isWeighted, false, 'are not made up in the registry')
+  await weighed({ main: 20, v2: 80 })
+  await system.until('weighed', ({ traffic }) => traffic?.v2 === 80)
+  t.equal(told().length, 1)
 })

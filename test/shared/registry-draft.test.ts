@@ -74,6 +74,21 @@ for (const [live, traffic, put] of LIVE) {
   })
 }
 
+t.test('what a lost registry had is put back without a word of its share', (t) => {
+  // The first of two versions that was back was written down to have all calls.
+  for (const order of [
+    ['v2', 'main'],
+    ['main', 'v2'],
+  ]) {
+    const draft = new RegistryDraft(new Map())
+    for (const version of order) draft.putBack(EMBED, version)
+    draft.putBack(EMBED, 'v2')
+    t.same(draft.changes.map(({ key }) => key).sort(), ['embed', 'embed.v2'])
+    t.same(sharesOf(draft.deployment('embed')!), { main: 100 })
+  }
+  t.end()
+})
+
 t.test('the first version has everything; what is there already is not written again', (t) => {
   const draft = new RegistryDraft(new Map())
   draft.put(EMBED, 'v1')
