@@ -3,16 +3,21 @@
 import { createRequire } from 'node:module'
 import pino, { type Logger } from 'pino'
 import type { Config, logSettings } from './config.js'
-import { type ByteSink, LineBuffer } from './line-buffer.js'
+import { LineBuffer } from './line-buffer.js'
+import { LineSink } from './line-sink.js'
 
-/** @param bindings fields of every line, such as the function's name */
+/**
+ * @param bindings fields of every line, such as the function's name
+ * @param isOnlyWriter no other process writes to our standard output
+ */
 export function createLog(
   config: Pick<Config<typeof logSettings>, 'logLevel' | 'logFormat'>,
   bindings: Record<string, unknown> = {},
+  isOnlyWriter = false,
 ): Logger {
   const options = { level: config.logLevel, base: bindings }
   if (config.logFormat === 'pretty') return pino(options, prettyLines())
-  const lines = jsonLines()
+  const lines = jsonLines(isOnlyWriter)
   const log = pino(options, lines)
   if (Object.keys(bindings).length === 0) plainLines.set(log, lines)
   return log
@@ -25,25 +30,15 @@ export function linesOf(log: Logger): LineBuffer | null {
   return plainLines.get(log) ?? null
 }
 
+const STANDARD_OUTPUT = 1
 /** A line a call would otherwise be a write(2) a call. */
 const FLUSH_CHARS = 32 * 1024
 const FLUSH_INTERVAL_MS = 100
-/** A reader that has stopped reading must not fill our memory: what comes beyond this is dropped. */
-const MAX_WAITING_BYTES = 16 * 1024 * 1024
 
-function jsonLines(): LineBuffer {
-  const options = { dest: 1, sync: false, contentMode: 'buffer', maxLength: MAX_WAITING_BYTES }
-  // Its types do not know that it takes bytes.
-  const destination = pino.destination(options as object) as unknown as ByteSink
-  const lines = new LineBuffer(destination, FLUSH_CHARS)
+function jsonLines(isOnlyWriter: boolean): LineBuffer {
+  const lines = new LineBuffer(new LineSink(STANDARD_OUTPUT, isOnlyWriter), FLUSH_CHARS)
   setInterval(() => lines.flush(), FLUSH_INTERVAL_MS).unref()
-  process.on('exit', () => {
-    try {
-      lines.flushSync()
-    } catch {
-      // Standard output is closed already, or was never opened: nobody reads the rest.
-    }
-  })
+  process.on('exit', () => lines.flushSync())
   return lines
 }
 

@@ -16,7 +16,7 @@ export function gatewayCommand(): Command {
       const told = toldToStop()
       const { startGateway } = await import('../../gateway/main.js')
       const { createLog } = await import('../../shared/log.js')
-      const gateway = await startGateway(config, createLog(config))
+      const gateway = await startGateway(config, createLog(config, {}, true))
       await told
       await gateway.close()
     },
