@@ -22,6 +22,27 @@ export function natsFault(error: Error): NatsFault {
   return { key: error.message, sentence: `NATS complains: ${lowerFirst(error.message)}. ${advice}` }
 }
 
+/** Why a lost connection is not back yet. */
+export function connectFault(error: unknown): NatsFault {
+  const reason = reasonOf(error)
+  const advice = TLS_FAULT.test(reason)
+    ? ' Look at the certificates: that of nats-server, and those of CALLGATE_NATS_CA_FILE, CALLGATE_NATS_CERT_FILE and CALLGATE_NATS_KEY_FILE, which are read again for every attempt.'
+    : ''
+  return {
+    key: `connect ${reason}`,
+    sentence: `NATS cannot be reached again (${reason}): trying on.${advice}`,
+  }
+}
+
+const TLS_FAULT = /certificate|\btls\b|\bssl\b|altname|handshake/i
+
+/** The library wraps what the system says in a sentence that says less. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error instanceof Error ? error : new Error(String(error))
+  const why = cause instanceof Error && cause.message !== message ? `: ${cause.message}` : ''
+  return lowerFirst(`${message}${why}`.replace(/\s+/g, ' ').trim())
+}
+
 /** By its name: the client library enters through `nats.ts` only. */
 function isPermissionViolation(error: Error): error is Error & {
   readonly operation: 'publish' | 'subscription'

@@ -12,7 +12,7 @@ import type { Logger } from 'pino'
 import type { Bus, BusMessage, BusSubscription, OutgoingMessage, SubscribeOptions } from './bus.js'
 import type { NatsConfig } from './config.js'
 import { credentialsOf } from './nats-credentials.js'
-import { LOSS_HINT, natsFault, ToldFaults } from './nats-faults.js'
+import { connectFault, LOSS_HINT, type NatsFault, natsFault, ToldFaults } from './nats-faults.js'
 import { NatsReader } from './nats-reader.js'
 import { readNatsUrl, redacted } from './nats-url.js'
 import { NatsWriter } from './nats-writer.js'
@@ -86,6 +86,25 @@ function shortenAttempts(connection: NatsConnection): void {
   if (protocol?.options?.timeout !== undefined) protocol.options.timeout = RECONNECT_TIMEOUT_MS
 }
 
+interface Dialler {
+  dial(server: unknown): Promise<void>
+}
+
+// The library keeps to itself why an attempt to connect again has failed.
+function onFailedAttempt(connection: NatsConnection, listener: (error: unknown) => void): void {
+  const { protocol } = connection as { protocol?: Partial<Dialler> }
+  if (typeof protocol?.dial !== 'function') return
+  const dial = protocol.dial.bind(protocol)
+  protocol.dial = async (server) => {
+    try {
+      await dial(server)
+    } catch (error) {
+      listener(error)
+      throw error
+    }
+  }
+}
+
 class ConnectedBus implements NatsBus {
   readonly connection: NatsConnection
   readonly closed: Promise<Error | undefined>
@@ -108,6 +127,7 @@ class ConnectedBus implements NatsBus {
       this.#setConnected(false)
       return reason ?? undefined
     })
+    onFailedAttempt(connection, (error) => this.#onFailedAttempt(error))
     void this.#followStatus()
   }
 
@@ -200,7 +220,9 @@ class ConnectedBus implements NatsBus {
     for await (const status of this.connection.status()) {
       switch (status.type) {
         case 'disconnect':
-          this.#log?.warn({ server: status.server }, `connection to NATS is lost. ${LOSS_HINT}`)
+          // Said again of attempts that have come as far as to a socket.
+          if (this.#isConnected)
+            this.#log?.warn({ server: status.server }, `connection to NATS is lost. ${LOSS_HINT}`)
           this.#setConnected(false)
           break
         case 'reconnect':
@@ -223,7 +245,17 @@ class ConnectedBus implements NatsBus {
   }
 
   #onFault(error: Error): void {
-    const fault = natsFault(error)
+    this.#tell(natsFault(error))
+  }
+
+  #onFailedAttempt(error: unknown): void {
+    if (this.connection.isClosed()) return
+    // What the server says itself is told by the connection as well, with what to do.
+    if (!(error instanceof AuthorizationError)) this.#tell(connectFault(error))
+  }
+
+  /** Once in an outage, however often it is tried. */
+  #tell(fault: NatsFault): void {
     if (this.#toldFaults.isNew(fault)) this.#log?.error(fault.sentence)
   }
 

@@ -1,6 +1,6 @@
 import { errors } from '@nats-io/transport-node'
 import t from 'tap'
-import { natsFault, ToldFaults } from '../../shared/nats-faults.js'
+import { connectFault, natsFault, ToldFaults } from '../../shared/nats-faults.js'
 
 t.test('a permission that is missing is named, for all ids at once', (t) => {
   const fault = natsFault(
@@ -51,6 +51,17 @@ for (const [message, advice] of Object.entries(ADVICE)) {
     t.end()
   })
 }
+
+t.test('why NATS cannot be reached is one line, with advice where it is a certificate', (t) => {
+  const expired = connectFault(new Error('certificate has\n expired'))
+  t.match(expired.sentence, /\(certificate has expired\): trying on\. Look at the certificates/)
+  const cause = new Error('connect ECONNREFUSED 127.0.0.1:4222')
+  t.equal(
+    connectFault(new Error('Connection refused', { cause })).sentence,
+    'NATS cannot be reached again (connection refused: connect ECONNREFUSED 127.0.0.1:4222): trying on.',
+  )
+  t.end()
+})
 
 t.test('a fault is told once, and again when all are forgotten', (t) => {
   const told = new ToldFaults()

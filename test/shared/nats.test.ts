@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -360,6 +361,44 @@ t.test('what the server forbids is logged once, with the permission that is miss
     /let this process subscribe to callgate\.discover\. Give its NATS user .*SECURITY\.md/,
   ])
   t.equal(lines.length, 2)
+})
+
+t.test('why a lost connection does not come back is said once for each reason', async (t) => {
+  // Certificates that had expired were never named, a password that was rotated stood between warnings of
+  // slow consumers, and those were repeated with every attempt.
+  const stateDir = await temporaryDirectory(t)
+  const first = await startTestNats(t, { stateDir })
+  const port = Number(new URL(first.url).port)
+  const logged: string[] = []
+  const write = (...line: unknown[]) => void logged.push(String(line.at(-1)))
+  const log = { error: write, warn: write } as unknown as Logger
+  const bus = await connectNats(readConfig(natsSettings, { natsUrl: first.url }, {}), 'test', log)
+  t.teardown(() => bus.connection.close())
+  await first.stop()
+  await until(() => logged.some((line) => line.includes('ECONNREFUSED')))
+
+  let needsTls = true
+  let attempts = 0
+  const server = createServer((socket) => {
+    const info = { version: '2.10.0', proto: 1, headers: true, tls_required: needsTls }
+    socket.on('error', () => {}).write(`INFO ${JSON.stringify(info)}\r\n`)
+    // In place of a handshake, this is as good as a certificate that is not.
+    socket.on('data', () => socket.end("-ERR 'Authorization Violation'\r\n"))
+    socket.on('close', () => attempts++)
+  })
+  server.listen(port, '127.0.0.1')
+  await until(() => attempts >= 3)
+  needsTls = false
+  const from = attempts
+  await until(() => attempts >= from + 4)
+  server.close()
+  await startTestNats(t, { stateDir, port })
+  await until(() => bus.isConnected)
+  const lines = (pattern: RegExp) => logged.filter((line) => pattern.test(line)).length
+  t.equal(lines(/cannot be reached again \(.*ECONNREFUSED/), 1)
+  t.equal(lines(/cannot be reached again \(.*Look at the certificates/), 1)
+  t.equal(lines(/authorization Violation.*CALLGATE_NATS_PASSWORD/), 1)
+  t.equal(lines(/Slow Consumer/), 1, 'when it was lost')
 })
 
 t.test('it is back soon after the network is, whatever was being tried just then', async (t) => {
