@@ -7,6 +7,7 @@ import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient } from '@nat
 import type { KV } from '@nats-io/kv'
 import { headers } from '@nats-io/transport-node'
 import { type Change, RegistryDraft } from './registry-draft.js'
+import { RegistrySilence, SILENCE_MS } from './registry-silence.js'
 
 /** Longest pause before another attempt, more with each: whoever has met does not meet again. */
 const CONFLICT_PAUSE_MS = 10
@@ -18,20 +19,28 @@ export interface RegistryEntries {
   readonly sequence: number
 }
 
-/** Every entry as it stands now. */
-export async function readEntries(kv: KV): Promise<RegistryEntries> {
+/** Every entry as it stands now. Throws a RegistryUnavailable where they do not come. */
+export async function readEntries(kv: KV, silenceMs = SILENCE_MS): Promise<RegistryEntries> {
   const entries = new Map<string, string>()
   const status = await kv.status()
   let sequence = status.streamInfo.state.last_seq
   // An empty bucket sends nothing at all.
   if (status.values === 0) return { entries, sequence }
-  for await (const entry of await kv.watch()) {
-    sequence = Math.max(sequence, entry.revision)
-    if (entry.operation === 'PUT') entries.set(entry.key, entry.string())
-    else entries.delete(entry.key)
-    if ((entry.delta ?? 0) === 0) break
+  const watch = await kv.watch()
+  const silence = new RegistrySilence(silenceMs, () => watch.stop())
+  try {
+    for await (const entry of watch) {
+      silence.heard()
+      sequence = Math.max(sequence, entry.revision)
+      if (entry.operation === 'PUT') entries.set(entry.key, entry.string())
+      else entries.delete(entry.key)
+      if ((entry.delta ?? 0) === 0) return { entries, sequence }
+    }
+  } finally {
+    silence.end()
   }
-  return { entries, sequence }
+  // Emptied since, by somebody else, or cut off: half of it is not what stands there.
+  throw RegistrySilence.fault()
 }
 
 export class RegistryWriter {

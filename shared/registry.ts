@@ -19,6 +19,7 @@ import type { NatsBus } from './nats.js'
 import type { RegistryDraft } from './registry-draft.js'
 import { inRegistry, RegistryUnavailable } from './registry-fault.js'
 import { RegistryGuard, type RegistryGuardOptions, type RegistryState } from './registry-guard.js'
+import { RegistrySilence, SILENCE_MS } from './registry-silence.js'
 import { keyOf, RegistryView, trafficKey } from './registry-view.js'
 import { RegistryWriter, readEntries } from './registry-writer.js'
 import type { Subjects } from './subjects.js'
@@ -239,10 +240,12 @@ function openBucket(bus: NatsBus, bucket: string, { replicas }: BucketOptions): 
 }
 
 /** Reads what a watch of the bucket sends. */
-class Follower {
+export class Follower {
   readonly #entries: Awaited<ReturnType<KV['watch']>>
   readonly #watcher: RegistryWatcher
   readonly #view = new RegistryView()
+  /** While it has not read what stood there. */
+  #silence: RegistrySilence | null = null
   #isRead = false
   #isStopped = false
   #isChanged = false
@@ -258,15 +261,21 @@ class Follower {
     this.#onRevision = onRevision
   }
 
-  /** Resolves when what stood in the bucket has been read. */
-  start(isEmpty: boolean): Promise<void> {
+  /** Resolves when what stood in the bucket has been read, rejects when nothing more of it comes. */
+  start(isEmpty: boolean, silenceMs = SILENCE_MS): Promise<void> {
     return new Promise((resolve, reject) => {
+      this.#silence = new RegistrySilence(silenceMs, () => {
+        reject(RegistrySilence.fault())
+        this.stop()
+      })
       const onEnd = (error: unknown) => {
+        this.#silence?.end()
         if (!this.#isRead) reject(error)
         else if (!this.#isStopped) this.#watcher.onLost(error)
       }
       const onRead = () => {
         this.#isRead = true
+        this.#silence?.end()
         this.#tell()
         resolve()
       }
@@ -280,6 +289,7 @@ class Follower {
 
   stop(): void {
     this.#isStopped = true
+    this.#silence?.end()
     this.#entries.stop()
   }
 
@@ -289,6 +299,7 @@ class Follower {
       this.#take(entry)
       if (this.#isRead) this.#onChanged()
       else if ((entry.delta ?? 0) === 0) onRead()
+      else this.#silence?.heard()
     }
   }
 

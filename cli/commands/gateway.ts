@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { gatewaySettings, logSettings, natsSettings, readConfig } from '../../shared/config.js'
 import { addSettings } from '../settings-options.js'
-import { toldToStop } from '../signals.js'
+import { toldToStop, unlessTold } from '../signals.js'
 
 export function gatewayCommand(): Command {
   const command = new Command('gateway').description('run a gateway against a NATS server')
@@ -16,7 +16,9 @@ export function gatewayCommand(): Command {
       const told = toldToStop()
       const { startGateway } = await import('../../gateway/main.js')
       const { createLog } = await import('../../shared/log.js')
-      const gateway = await startGateway(config, createLog(config, {}, true))
+      const starting = startGateway(config, createLog(config, {}, true))
+      const gateway = await unlessTold(told, starting)
+      if (gateway === null) return
       await told
       await gateway.close()
     },

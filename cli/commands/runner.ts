@@ -8,7 +8,7 @@ import { logSettings, natsSettings, readConfig, runnerSettings } from '../../sha
 import { timerMs } from '../../shared/max-timer.js'
 import { checkThere, UserFailure } from '../failure.js'
 import { addSettings, toEnvironment } from '../settings-options.js'
-import { toldToStop } from '../signals.js'
+import { toldToStop, unlessTold } from '../signals.js'
 
 export function runnerCommand(): Command {
   const command = new Command('runner')
@@ -33,7 +33,9 @@ export function runnerCommand(): Command {
       // than to try for ever. Later, a NATS that is gone is waited for.
       const { connectNats } = await import('../../shared/nats.js')
       try {
-        await (await connectNats(config, 'callgate cli')).close()
+        const bus = await unlessTold(told, connectNats(config, 'callgate cli'))
+        if (bus === null) return source.close()
+        await bus.close()
       } catch (error) {
         source.close()
         throw error

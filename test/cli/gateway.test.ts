@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { folderWith } from '../support/folder.js'
 import { startTestNats } from '../support/nats.js'
@@ -94,4 +96,32 @@ t.test('callgate gateway', async (t) => {
     gateway.kill('SIGTERM')
     t.equal(await gateway.ended, 0)
   })
+})
+
+t.test('a signal ends a start at once, with status 0', async (t) => {
+  // It was looked at when the start was over: one that waited for a NATS that does not answer ended later,
+  // and with a failure.
+  const silent = createServer()
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close())
+  const { port } = silent.address() as AddressInfo
+  const folder = folderWith(t, { 'hello.js': HELLO })
+  const env = {
+    CALLGATE_NATS_URL: `nats://127.0.0.1:${port}`,
+    CALLGATE_PORT: '0',
+    CALLGATE_ADMIN_PORT: '0',
+  }
+  for (const args of [
+    ['gateway', '--host', '127.0.0.1'],
+    ['runner', 'hello.js'],
+  ]) {
+    const connected = once(silent, 'connection')
+    const command = startCommand(t, args, { cwd: folder, env })
+    const [socket] = await connected
+    command.kill('SIGTERM')
+    t.equal(await command.ended, 0, args.join(' '))
+    t.equal(command.stderr, '')
+    socket.destroy()
+  }
 })

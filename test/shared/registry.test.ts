@@ -1,12 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Kvm } from '@nats-io/kv'
+import { type KV, Kvm, type KvWatchEntry } from '@nats-io/kv'
 import t, { type Test } from 'tap'
 import { type Deployment, sharesOf } from '../../shared/deployment.js'
 import { type Manifest, ManifestError } from '../../shared/manifest.js'
-import { Registry } from '../../shared/registry.js'
+import { Follower, Registry } from '../../shared/registry.js'
 import { RegistryUnavailable } from '../../shared/registry-fault.js'
+import { readEntries } from '../../shared/registry-writer.js'
 import { subjectsIn } from '../../shared/subjects.js'
 import { startTestNats } from '../support/nats.js'
 import { openTestBus, until } from './test-bus.js'
@@ -49,6 +50,35 @@ t.test('namespaces do not see each other', async (t) => {
   await registry.put(manifest('embed'))
   const other = await Registry.open(await openTestBus(t, url), subjectsIn('other'), { replicas: 1 })
   t.equal((await other.list()).size, 0)
+})
+
+/** A watch that sends one entry, announces another, and then nothing, until it is stopped. */
+function brokenOff() {
+  let stop = () => {}
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  const entry = { key: 'embed', operation: 'PUT', revision: 1, delta: 1, string: () => '{}' }
+  async function* entries() {
+    yield entry as unknown as KvWatchEntry
+    await stopped
+  }
+  const watch = Object.assign(entries(), { stop: () => stop() })
+  return watch as unknown as Awaited<ReturnType<KV['watch']>>
+}
+
+t.test('entries that never come are not waited for without end', async (t) => {
+  // A connection that was cut just then, or a bucket that was emptied, kept a gateway from its start, and
+  // every later write of a process from being made.
+  const status = async () => ({ values: 2, streamInfo: { state: { last_seq: 2 } } })
+  const kv = { status, watch: async () => brokenOff() } as unknown as KV
+  const alive = setInterval(() => {}, 1_000)
+  t.teardown(() => clearInterval(alive))
+  await t.rejects(readEntries(kv, 1), RegistryUnavailable)
+  const watcher = new Watcher()
+  const follower = new Follower(brokenOff(), watcher, () => {})
+  await t.rejects(follower.start(false, 1), RegistryUnavailable)
+  t.same(watcher.changes, [], 'half of it is told nobody')
 })
 
 t.test('a watcher of an empty registry is ready at once, and sees the first put', async (t) => {
