@@ -7,7 +7,6 @@
 //      └── waiting ◀┴──────────┘   (it died: again after a pause that doubles up to ten seconds)
 
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { DEFAULT_LOAD_TIMEOUT_MS } from '../../shared/manifest.js'
 import { timerMs } from '../../shared/max-timer.js'
 import type { RegistryState } from '../../shared/registry-guard.js'
@@ -147,7 +146,7 @@ export class RunnerProcess {
       stopTimers()
       this.#await(endGroup(child.pid!, code === 0))
       // Its last words may still be in the channel.
-      if (child.connected) await once(child, 'disconnect')
+      if (child.connected) await new Promise((resolve) => child.once('disconnect', resolve))
       onEnded(signal === null ? `with status ${code}` : `by ${signal}`)
     })
     child.on('error', (error) => {
@@ -211,7 +210,7 @@ export class RunnerProcess {
 
   async #end(child: ChildProcess): Promise<void> {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
+    const exited = new Promise((resolve) => child.once('exit', resolve))
     child.send({ type: 'stop' } satisfies StopMessage, (error) => {
       if (error !== null) child.kill('SIGTERM')
     })
