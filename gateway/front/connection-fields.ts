@@ -1,8 +1,8 @@
 // Fields that are about one connection and not about the request: who passes a request on leaves them out
 // (RFC 9110, 7.6.1). A function that gives the headers it has to `fetch` would else fail at the first of them.
 
-/** What nearly everybody sends, and what names no field. */
-const PLAIN = new Set(['', 'keep-alive', 'close', 'Keep-Alive', 'Close', 'Upgrade', 'upgrade'])
+/** What nearly everybody sends who sends anything, and what names no field. */
+const PLAIN = new Set(['keep-alive', 'close', 'Keep-Alive', 'Close', 'Upgrade', 'upgrade'])
 
 /**
  * They are said of the request to whoever serves it, by a proxy perhaps: a client must not be able to take
@@ -16,7 +16,7 @@ const NEVER_OF_A_CONNECTION = /^(?:host|content-.*|forwarded|x-forwarded-.*|x-re
  * @param connection all values of Connection, joined by commas
  */
 export function dropNamedFields(headers: string[], connection: string): void {
-  if (PLAIN.has(connection)) return
+  if (connection === '' || PLAIN.has(connection)) return
   const named = new Set(
     connection
       .split(',')
