@@ -5,6 +5,8 @@ export interface NatsFault {
   readonly sentence: string
   /** Two faults of one key are mended by one change. */
   readonly key: string
+  /** `warn`: what passes by itself, when a server is started again for example. */
+  readonly level: 'error' | 'warn'
 }
 
 export function natsFault(error: Error): NatsFault {
@@ -14,22 +16,26 @@ export function natsFault(error: Error): NatsFault {
     const pattern = wildcardOf(subject)
     return {
       key: `${operation} ${pattern}`,
+      level: 'error',
       sentence: `NATS does not let this process ${verb} ${subject}. Give its NATS user the permission to ${verb} ${pattern}; SECURITY.md has the whole table.`,
     }
   }
   const known = ADVICE.find(({ says }) => says.test(error.message))
   const advice = known?.advice ?? 'The log of nats-server may say more.'
-  return { key: error.message, sentence: `NATS complains: ${lowerFirst(error.message)}. ${advice}` }
+  const sentence = `NATS complains: ${lowerFirst(error.message)}. ${advice}`
+  return { key: error.message, level: 'error', sentence }
 }
 
 /** Why a lost connection is not back yet. */
 export function connectFault(error: unknown): NatsFault {
   const reason = reasonOf(error)
-  const advice = TLS_FAULT.test(reason)
+  const isTls = TLS_FAULT.test(reason)
+  const advice = isTls
     ? ' Look at the certificates: that of nats-server, and those of CALLGATE_NATS_CA_FILE, CALLGATE_NATS_CERT_FILE and CALLGATE_NATS_KEY_FILE, which are read again for every attempt.'
     : ''
   return {
     key: `connect ${reason}`,
+    level: isTls ? 'error' : 'warn',
     sentence: `NATS cannot be reached again (${reason}): trying on.${advice}`,
   }
 }

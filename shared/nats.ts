@@ -256,7 +256,7 @@ class ConnectedBus implements NatsBus {
 
   /** Once in an outage, however often it is tried. */
   #tell(fault: NatsFault): void {
-    if (this.#toldFaults.isNew(fault)) this.#log?.error(fault.sentence)
+    if (this.#toldFaults.isNew(fault)) this.#log?.[fault.level](fault.sentence)
   }
 
   #onDrained(): void {

@@ -55,20 +55,22 @@ for (const [message, advice] of Object.entries(ADVICE)) {
 t.test('why NATS cannot be reached is one line, with advice where it is a certificate', (t) => {
   const expired = connectFault(new Error('certificate has\n expired'))
   t.match(expired.sentence, /\(certificate has expired\): trying on\. Look at the certificates/)
+  t.equal(expired.level, 'error')
   const cause = new Error('connect ECONNREFUSED 127.0.0.1:4222')
-  t.equal(
-    connectFault(new Error('Connection refused', { cause })).sentence,
-    'NATS cannot be reached again (connection refused: connect ECONNREFUSED 127.0.0.1:4222): trying on.',
-  )
+  t.match(connectFault(new Error('Connection refused', { cause })), {
+    level: 'warn',
+    sentence:
+      'NATS cannot be reached again (connection refused: connect ECONNREFUSED 127.0.0.1:4222): trying on.',
+  })
   t.end()
 })
 
 t.test('a fault is told once, and again when all are forgotten', (t) => {
   const told = new ToldFaults()
-  const fault = { key: 'a', sentence: 'A.' }
+  const fault = { key: 'a', sentence: 'A.', level: 'error' } as const
   t.ok(told.isNew(fault))
   t.notOk(told.isNew({ ...fault, sentence: 'B.' }))
-  t.ok(told.isNew({ key: 'b', sentence: 'B.' }))
+  t.ok(told.isNew({ ...fault, key: 'b', sentence: 'B.' }))
   told.forget()
   t.ok(told.isNew(fault))
   t.end()
