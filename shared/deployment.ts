@@ -34,7 +34,7 @@ export interface TrafficSetting {
 
 /**
  * Stands among the weights that a rollback has set. For whoever does not know it, it is a version that is not
- * there and has no calls: earlier releases refuse anything else, and the weights with it.
+ * there and has no calls.
  */
 const ROLLBACK_MARK = 'set-by-rollback'
 
