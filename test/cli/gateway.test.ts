@@ -38,7 +38,9 @@ t.test('callgate gateway', async (t) => {
       t.equal((await fetch(`${address}/hello`)).status, 404)
       await runCommand(['deploy', 'hello.js'], options)
       startCommand(t, ['runner', 'hello.js'], options)
-      const response = await fetch(`${address}/hello`)
+      // The gateway hears of it from NATS, a moment after the command has.
+      let response = await fetch(`${address}/hello`)
+      while (response.status === 404) response = await fetch(`${address}/hello`)
       t.equal(await response.text(), 'Hello')
     },
   )
