@@ -131,9 +131,49 @@ t.test('a runner’s goes for a moment: its calls end soon, too', async (t) => {
   t.ok(performance.now() - startedMs < SOON_MS)
 })
 
+t.test('a runner’s goes for a moment, and its function settles when it is back', async (t) => {
+  // What the runner said of it then came under its old id, and was believed: 499, the client had left.
+  let runs = 0
+  let settles = signalled()
+  const runner = await system.serve(
+    defineFunction({
+      name: 'late',
+      auth: 'public',
+      maxInputs: 2,
+      timeoutMs: LONG_MS,
+      idempotent: true,
+      run: async (_, { signal }) => {
+        if (++runs % 2 === 0) return 'of the second run'
+        signal.addEventListener('abort', () => aborted.go())
+        begun.go()
+        await settles.promise
+        return 'of the first run'
+      },
+    }),
+    { natsUrl: toRunner.url },
+  )
+  // The gateway asks twice a second whether the old id is there: in most rounds it has not asked yet.
+  for (let round = 0; round < 4; round++) {
+    begun = signalled()
+    aborted = signalled()
+    settles = signalled()
+    const { runnerId } = runner
+    const answered = system.post('/late', 1)
+    await begun.promise
+    toRunner.cut()
+    await aborted.promise
+    toRunner.mend()
+    while (runner.runnerId === runnerId) await delay(1)
+    settles.go()
+    const response = await answered
+    t.equal(response.status, 200)
+    t.equal(await response.text(), 'of the second run')
+    await system.atRest('late')
+  }
+})
+
 t.test('a runner’s goes for a moment, and its function takes its time to stop', async (t) => {
-  // What it said of its call then came under its old id, and was believed: its client was told that it had
-  // left itself. And a runner that was told to stop did not wait for such a function.
+  // A runner that was told to stop did not wait for such a function.
   let runs = 0
   const settles = signalled()
   const order: string[] = []
