@@ -1,4 +1,5 @@
-// The connection to NATS, as a `Bus`. `registry.ts` uses its JetStream. Reconnects for ever; the first connect fails fast, with a sentence.
+// The connection to NATS, as a `Bus`; `registry.ts` uses its JetStream. Reconnects for ever; the first connect
+// fails fast, with a sentence.
 
 import {
   AuthorizationError,

@@ -152,6 +152,7 @@ export class Fleet {
   forget(runner: RunnerLink): void {
     if (this.#byId.get(runner.id) !== runner) return
     this.#byId.delete(runner.id)
+    runner.close()
     const { functionName } = runner
     const rest = this.runnersOf(functionName).filter((other) => other !== runner)
     if (rest.length > 0) this.#byFunction.set(functionName, rest)
@@ -162,6 +163,7 @@ export class Fleet {
   close(): void {
     this.#isClosed = true
     clearInterval(this.#sweep)
+    for (const runner of this.#byId.values()) runner.close()
     this.#announcements.close()
   }
 

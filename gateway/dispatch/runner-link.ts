@@ -54,6 +54,7 @@ export class RunnerLink implements RunnerLoad {
   #unheardMs: number | null = null
   readonly #conduct = new RunnerConduct()
   readonly #room = new RunnerRoom()
+  /** A FREE that was not believed is looked at again. */
   #freeAgain: NodeJS.Timeout | undefined
   /** Since when it is known, or has been loading. */
   readonly #sinceMs: number
@@ -178,6 +179,11 @@ export class RunnerLink implements RunnerLoad {
     const reason = this.#conduct.onUnanswered(performance.now())
     // A slow answer is better than none.
     if (reason !== null && this.#owner.canSpare(this)) this.isolate(reason)
+  }
+
+  /** It is forgotten. */
+  close(): void {
+    clearTimeout(this.#freeAgain)
   }
 
   markStale(): void {
@@ -334,7 +340,7 @@ export class RunnerLink implements RunnerLoad {
     clearTimeout(this.#freeAgain)
     const waitMs = this.#room.onFree(slots, this.inFlight, performance.now())
     if (waitMs !== null) {
-      this.#freeAgain = setTimeout(() => this.#onFree(slots), waitMs).unref()
+      this.#freeAgain = setTimeout(() => this.#onFree(slots), waitMs)
       return
     }
     this.#owner.onSlot(this)
