@@ -7,7 +7,7 @@ const SMALL_BYTES = 1024
 const JOINED_BYTES = 16 * 1024
 
 export class BodyPieces {
-  readonly #pieces: Uint8Array[] = []
+  #pieces: Uint8Array[] = []
   /** The array that the last piece is the beginning of; null where it is not one of ours. */
   #open: Buffer | null = null
   #bytes = 0
@@ -51,7 +51,8 @@ export class BodyPieces {
   }
 
   clear(): void {
-    this.#pieces.length = 0
+    // To set its length, of each small body twice, was a hundredth of the gateway's time.
+    if (this.#pieces.length > 0) this.#pieces = []
     this.#open = null
     this.#bytes = 0
   }

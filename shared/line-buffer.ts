@@ -1,6 +1,6 @@
-// Lines of the log on their way to a file: kept as they come, handed on together as they grow many and by
-// the clock. pino's own destination measures all the text that it holds anew for every line: 5 us of a
-// call's 52 in the gateway. What a kill -9 loses is one interval.
+// Lines of the log on their way to a file: put together as bytes where they will leave from, handed on together
+// as they grow many and by the clock. Made as text, a call's line would be twenty strings that live until then,
+// and took a seventh of the gateway's time. What a kill -9 loses is one interval.
 
 export interface ByteSink {
   write(lines: Buffer): void
@@ -8,27 +8,55 @@ export interface ByteSink {
   flushSync(lines: Buffer): void
 }
 
+/** Room for the line that goes beyond the limit; longer ones get more. */
+const SPARE_BYTES = 4096
+/** A character is at most so many bytes. */
+const CHAR_BYTES = 3
+
 export class LineBuffer {
   readonly #sink: ByteSink
-  readonly #maxChars: number
-  #lines: string[] = []
-  #chars = 0
+  readonly #maxBytes: number
+  #bytes: Buffer
+  /** Behind the last byte. */
+  #used = 0
 
-  /** @param maxChars with so many, or more, what there is is handed on at once */
-  constructor(sink: ByteSink, maxChars: number) {
+  /** @param maxBytes with so many, or more, what there is is handed on at once */
+  constructor(sink: ByteSink, maxBytes: number) {
     this.#sink = sink
-    this.#maxChars = maxChars
+    this.#maxBytes = maxBytes
+    this.#bytes = Buffer.allocUnsafeSlow(maxBytes + SPARE_BYTES)
   }
 
+  /** A line, with its end. */
   write(line: string): void {
-    this.#lines.push(line)
-    this.#chars += line.length
-    if (this.#chars >= this.#maxChars) this.flush()
+    const target = this.room(line.length * CHAR_BYTES)
+    this.endLine(this.#used + target.write(line, this.#used))
+  }
+
+  /** Where a line of at most so many bytes may be put, from `used` on; `endLine` says how far it reaches. */
+  room(bytes: number): Buffer {
+    const neededBytes = this.#used + bytes
+    if (neededBytes > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * neededBytes)
+      larger.set(this.#bytes.subarray(0, this.#used))
+      this.#bytes = larger
+    }
+    return this.#bytes
+  }
+
+  /** Behind the last line. */
+  get used(): number {
+    return this.#used
+  }
+
+  endLine(end: number): void {
+    this.#used = end
+    if (end >= this.#maxBytes) this.flush()
   }
 
   /** Hands on what there is. */
   flush(): void {
-    if (this.#chars > 0) this.#sink.write(this.#take())
+    if (this.#used > 0) this.#sink.write(this.#take())
   }
 
   /** Hands on what there is, and returns when it has been written. pino calls it before a fatal end. */
@@ -37,9 +65,9 @@ export class LineBuffer {
   }
 
   #take(): Buffer {
-    const text = this.#lines.join('')
-    this.#lines = []
-    this.#chars = 0
-    return Buffer.from(text)
+    const lines = Buffer.allocUnsafeSlow(this.#used)
+    lines.set(this.#bytes.subarray(0, this.#used))
+    this.#used = 0
+    return lines
   }
 }

@@ -32,11 +32,11 @@ export function linesOf(log: Logger): LineBuffer | null {
 
 const STANDARD_OUTPUT = 1
 /** A line a call would otherwise be a write(2) a call. */
-const FLUSH_CHARS = 32 * 1024
+const FLUSH_BYTES = 32 * 1024
 const FLUSH_INTERVAL_MS = 100
 
 function jsonLines(isOnlyWriter: boolean): LineBuffer {
-  const lines = new LineBuffer(new LineSink(STANDARD_OUTPUT, isOnlyWriter), FLUSH_CHARS)
+  const lines = new LineBuffer(new LineSink(STANDARD_OUTPUT, isOnlyWriter), FLUSH_BYTES)
   setInterval(() => lines.flush(), FLUSH_INTERVAL_MS).unref()
   process.on('exit', () => lines.flushSync())
   return lines

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { LineBuffer } from '../../shared/line-buffer.js'
 
-function recorded(maxChars: number) {
+function recorded(maxBytes: number) {
   const pieces: Buffer[] = []
   const last: Buffer[] = []
   const lines = new LineBuffer(
     { write: (lines) => void pieces.push(lines), flushSync: (lines) => void last.push(lines) },
-    maxChars,
+    maxBytes,
   )
   return { lines, pieces, text: () => Buffer.concat(pieces).toString(), last }
 }
@@ -42,5 +42,25 @@ t.test('flushSync hands on what there is', (t) => {
   lines.flushSync()
   t.equal(Buffer.concat(last).toString(), 'last words\n')
   t.equal(pieces.length, 0)
+  t.end()
+})
+
+t.test('a line is put where there is room for it, however long', (t) => {
+  const { lines, pieces, text } = recorded(64)
+  for (const line of ['short\n', `${'x'.repeat(10_000)}\n`, 'short again\n']) {
+    const target = lines.room(2 * line.length)
+    lines.endLine(lines.used + target.write(line, lines.used))
+  }
+  lines.flush()
+  t.equal(text(), `short\n${'x'.repeat(10_000)}\nshort again\n`)
+  t.equal(pieces.length, 2)
+  t.end()
+})
+
+t.test('what was handed on does not change with later lines', (t) => {
+  const { lines, pieces } = recorded(8)
+  lines.write('first line\n')
+  lines.write('second line\n')
+  t.same(pieces.map(String), ['first line\n', 'second line\n'])
   t.end()
 })

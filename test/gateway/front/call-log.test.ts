@@ -1,6 +1,11 @@
 import pino from 'pino'
 import t from 'tap'
-import { CallLog, type CallRecord, lineOf } from '../../../gateway/front/call-log.js'
+import {
+  CallLog,
+  type CallRecord,
+  lineBytesAtMost,
+  writeLine,
+} from '../../../gateway/front/call-log.js'
 
 const RECORD: CallRecord = {
   callId: '4M9QtFO27Ijt1xkc',
@@ -34,6 +39,10 @@ t.test('the line is the one that pino would have made of it', (t) => {
     RECORD,
     { ...RECORD, code: 'not_found', function: undefined, subject: undefined, status: 404 },
     { ...RECORD, durationMs: 0, requestBytes: 2 ** 40 },
+    { ...RECORD, durationMs: 0.05, requestBytes: 2 ** 31 - 1, responseBytes: 2 ** 31 },
+    { ...RECORD, durationMs: 86_400_000_000.5, requestBytes: 0, responseBytes: 10 },
+    { ...RECORD, durationMs: 1234567.89, path: `/${'p'.repeat(20_000)}` },
+    { ...RECORD, path: `/${'é'.repeat(20_000)}` },
     ...TEXTS.map((text) => ({
       ...RECORD,
       method: text,
@@ -43,7 +52,7 @@ t.test('the line is the one that pino would have made of it', (t) => {
     })),
   ]
   for (const record of records) {
-    const line = lineOf(record, 1_700_000_000_000)
+    const line = byUs(record, 1_700_000_000_000)
     t.equal(line, byPino(record, 1_700_000_000_000), line)
   }
   t.end()
@@ -74,6 +83,11 @@ t.test('a log that leaves out such lines gets none', (t) => {
   t.same(lines, [])
   t.end()
 })
+
+function byUs(record: CallRecord, timeMs: number): string {
+  const bytes = Buffer.alloc(lineBytesAtMost(record))
+  return bytes.toString('utf8', 0, writeLine(bytes, 0, record, timeMs))
+}
 
 function byPino(record: CallRecord, timeMs: number): string {
   const lines: string[] = []
