@@ -24,9 +24,9 @@ const BINARY_TYPE = 'application/octet-stream'
 /**
  * Decodes a request body by its content-type: JSON, msgpack, forms to values, NDJSON and server-sent
  * events to arrays, `text/*` to a string, anything else stays bytes. No body at all is `undefined`.
- * Throws a RunnerError `bad_request` or `unsupported_media_type`.
+ * Of `multipart/form-data`, a promise. Throws a RunnerError `bad_request` or `unsupported_media_type`.
  */
-export async function decodeBody(body: Uint8Array, contentType: string | null): Promise<unknown> {
+export function decodeBody(body: Uint8Array, contentType: string | null): unknown {
   if (body.length === 0 && contentType === null) return undefined
   const type = essence(contentType)
   if (type === JSON_TYPE || type.endsWith('+json')) return parseJson(decodeText(body, contentType))

@@ -20,7 +20,8 @@ export interface RequestBodyOptions {
 
 export class RequestBody {
   readonly #options: RequestBodyOptions
-  readonly #window: ReceiveWindow
+  /** None where all of it has come with the CALL. */
+  readonly #window: ReceiveWindow | null
   readonly #chunks = new BodyPieces()
   /** False where its beginning exceeds the credit that there is for it: a protocol error. */
   readonly isAllowed: boolean
@@ -32,11 +33,7 @@ export class RequestBody {
 
   constructor(options: RequestBodyOptions, first: Uint8Array | null, hasMore: boolean) {
     this.#options = options
-    const initialBytes = options.budget.reserve(
-      INITIAL_BODY_CREDIT_BYTES,
-      INITIAL_BODY_CREDIT_BYTES,
-    )
-    this.#window = new ReceiveWindow(options.budget, initialBytes, LIMITS)
+    this.#window = hasMore ? openWindow(options.budget) : null
     this.isAllowed = first === null || this.receive(first)
     this.#hasEnded = !hasMore
   }
@@ -49,7 +46,7 @@ export class RequestBody {
   /** False when the bytes exceed the credit or come after the end: a protocol error. */
   receive(bytes: Uint8Array): boolean {
     if (this.#failure !== null) return true
-    if (this.#hasEnded || !this.#window.receive(bytes.length)) return false
+    if (this.#hasEnded || !this.#hasCredit(bytes.length)) return false
     this.#totalBytes += bytes.length
     const { maxBytes } = this.#options
     if (maxBytes !== null && this.#totalBytes > maxBytes) {
@@ -75,7 +72,7 @@ export class RequestBody {
     if (this.#failure !== null) return
     this.#failure = error
     this.#chunks.clear()
-    this.#window.close()
+    this.#window?.close()
     this.#wakeReader()
   }
 
@@ -85,7 +82,7 @@ export class RequestBody {
       if (this.#failure !== null) throw this.#failure
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
-        const grantBytes = this.#window.consume(chunk.length)
+        const grantBytes = this.#window?.consume(chunk.length) ?? 0
         if (grantBytes > 0 && !this.#hasEnded) this.#options.grant(grantBytes)
         return chunk
       }
@@ -94,6 +91,14 @@ export class RequestBody {
         this.#wake = resolve
       })
     }
+  }
+
+  /** Everything, as one piece, where nothing is missing any more; else null. It can be had once. */
+  takeWhole(): Uint8Array | null {
+    if (this.#failure !== null) throw this.#failure
+    if (!this.#hasEnded) return null
+    this.#window?.consume(this.#chunks.bytes)
+    return this.#chunks.take() ?? NOTHING
   }
 
   /** Everything, as one piece. */
@@ -119,9 +124,18 @@ export class RequestBody {
     )
   }
 
+  #hasCredit(bytes: number): boolean {
+    return this.#window === null ? bytes <= INITIAL_BODY_CREDIT_BYTES : this.#window.receive(bytes)
+  }
+
   #wakeReader(): void {
     const wake = this.#wake
     this.#wake = null
     wake?.()
   }
+}
+
+function openWindow(budget: CreditBudget): ReceiveWindow {
+  const initialBytes = budget.reserve(INITIAL_BODY_CREDIT_BYTES, INITIAL_BODY_CREDIT_BYTES)
+  return new ReceiveWindow(budget, initialBytes, LIMITS)
 }

@@ -30,7 +30,9 @@ export async function serveRun(
   body: RequestBody,
   reply: Reply,
 ): Promise<void> {
-  const input = await readInput(context, body)
+  // Nearly always it is there already: to wait for nothing costs as much as to decode it.
+  const reading = readInput(context, body)
+  const input = isPromise(reading) ? await reading : reading
   const checked = declaration.input === undefined ? input : await check(declaration.input, input)
   const result = declaration.run(checked, context)
   const value = isPromise(result) ? await result : result
@@ -40,16 +42,33 @@ export async function serveRun(
   return sendValue(value, context, reply)
 }
 
-async function readInput(context: RunnerCallContext<unknown>, body: RequestBody): Promise<unknown> {
+/** The input, or a promise of it. */
+function readInput(context: RunnerCallContext<unknown>, body: RequestBody): unknown {
   if (METHODS_WITHOUT_BODY.has(context.method)) return decodeQuery(context.url)
+  const bytes = body.takeWhole()
+  if (bytes === null) return readWhenWhole(context, body)
+  if (context.header('content-encoding') !== null) return readCoded(context, bytes, body.maxBytes)
+  return decodeBody(bytes, context.header('content-type'))
+}
+
+async function readWhenWhole(
+  context: RunnerCallContext<unknown>,
+  body: RequestBody,
+): Promise<unknown> {
   const bytes = await body.readAll()
-  const contentType = context.header('content-type')
-  if (context.header('content-encoding') === null) return decodeBody(bytes, contentType)
-  const coding = context.headers.get('content-encoding')!
-  const decoded = await decodeContent(bytes, coding, body.maxBytes)
+  if (context.header('content-encoding') !== null) return readCoded(context, bytes, body.maxBytes)
+  return decodeBody(bytes, context.header('content-type'))
+}
+
+async function readCoded(
+  context: RunnerCallContext<unknown>,
+  bytes: Uint8Array,
+  maxBytes: number | null,
+): Promise<unknown> {
+  const decoded = await decodeContent(bytes, context.headers.get('content-encoding')!, maxBytes)
   // It took its time, and nobody may want it any more.
   if (context.abortReason !== null) throw context.abortReason
-  return decodeBody(decoded, contentType)
+  return decodeBody(decoded, context.header('content-type'))
 }
 
 async function check(schema: StandardSchemaV1, input: unknown): Promise<unknown> {

@@ -50,6 +50,8 @@ export class RunnerServer {
   /** Null before `open`. */
   #environment: CallEnvironment | null = null
   readonly #earlyCancels = new EarlyCancels()
+  /** Out of the message at hand: they begin when all of it has been read, and a CANCEL in it heard. */
+  #taken: RunnerCall[] = []
   readonly #pings: NodeJS.Timeout
   #inbox: BusSubscription
   readonly #stopFollowing: () => void
@@ -178,7 +180,16 @@ export class RunnerServer {
       if (!(error instanceof CodecError)) throw error
       this.#options.log.error({ caller: caller.id, err: error }, error.message)
       for (const call of caller.calls.values()) call.abort('protocol_error')
+    } finally {
+      this.#beginTaken()
     }
+  }
+
+  #beginTaken(): void {
+    if (this.#taken.length === 0) return
+    const taken = this.#taken
+    this.#taken = []
+    for (const call of taken) void call.run()
   }
 
   #onFrame(caller: Caller, frame: Frame): void {
@@ -233,7 +244,7 @@ export class RunnerServer {
     )
     caller.calls.add(id, call)
     if (this.#earlyCancels.take(caller.id, id)) call.abort('cancelled')
-    void call.run()
+    this.#taken.push(call)
   }
 
   #onEnded(caller: Caller, id: number): void {

@@ -5,7 +5,8 @@
 // stays out (`msgpackr/pack`): it makes every start longer, and only values of many strings faster.
 
 import { addExtension, Packr, Unpackr } from 'msgpackr/pack'
-import { FRAME, type Frame, isAnswerHeaders, readFrame } from './frame.js'
+import { CallReader, deepFreeze } from './call-reader.js'
+import { FRAME, type Frame, isAnswerHeaders, isPrincipal, readFrame } from './frame.js'
 import { checkBounds, type MsgpackLimits } from './msgpack-bounds.js'
 import { ReplyReader } from './reply-reader.js'
 
@@ -46,6 +47,11 @@ const valueUnpackr = new Unpackr({
 const replyReader = new ReplyReader((bytes) => {
   const headers = unpackAll(bytes)[0]
   return isAnswerHeaders(headers) ? headers : null
+})
+
+const callReader = new CallReader((bytes) => {
+  const principal = unpackAll(bytes)[0]
+  return isPrincipal(principal) ? principal : null
 })
 
 /** Values of `application/msgpack` bodies come from strangers: no deeper, and no more of them. */
@@ -120,20 +126,30 @@ function writeBinHeader(target: Buffer, at: number, bytes: number): number {
  */
 export function decodeFrames(message: Uint8Array, onFrame: (frame: Frame) => void): void {
   let at = 0
-  const replies: Frame[] = []
-  while (at < message.length) {
-    const reply = replyReader.read(message, at)
-    if (reply === null) break
-    replies.push(reply)
-    at = replyReader.end
+  const frames: Frame[] = []
+  const bytes = asBuffer(message)
+  while (at < bytes.length) {
+    const reader = bytes[at + 1] === FRAME.call ? callReader : replyReader
+    const frame = reader.read(bytes, at)
+    if (frame === null) break
+    frames.push(frame)
+    at = reader.end
   }
   const others = at === message.length ? [] : unpackAll(at === 0 ? message : message.subarray(at))
-  for (const reply of replies) onFrame(reply)
+  for (const frame of frames) onFrame(frame)
   for (const value of others) {
     const frame = readFrame(value)
     if (frame === null) throw new CodecError('A frame of the message is not one of PROTOCOL.md.')
+    // As the reader of calls gives it, so that what a function may do does not depend on who has read.
+    if (frame[0] === FRAME.call) deepFreeze(frame[9])
     onFrame(frame)
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 // Decoded whole before the first frame is handled: msgpackr's decoder keeps its position in module state

@@ -230,7 +230,7 @@ function isTextMap(value: unknown): boolean {
   return true
 }
 
-function isPrincipal(value: unknown): boolean {
+export function isPrincipal(value: unknown): value is WirePrincipal {
   if (!isPlainObject(value)) return false
   const { subject, scopes, claims } = value as Record<string, unknown>
   return (

@@ -17,8 +17,10 @@ import {
   FRAME_OVERHEAD_BYTES,
   type Frame,
   MAX_CHUNK_BYTES,
+  type ReplyFrame,
 } from './frame.js'
 import { callBytesAtMost, packedPrincipal, writeCall } from './write-call.js'
+import { replyBytesAtMost, writeReply } from './write-reply.js'
 
 const PLAIN = /^[!-~]+$/
 /** A full chunk and the frame around it. */
@@ -164,6 +166,7 @@ export class Outbox {
   /** Returns false for a frame that no message can hold; nothing is sent then. */
   send(frame: Frame): boolean {
     if (frame[0] === FRAME.call && this.#sendCall(frame)) return true
+    if (frame[0] === FRAME.reply && this.#sendReply(frame)) return true
     const bytes = encodeFrame(frame)
     if (bytes.length > this.#mailroom.maxPayloadBytes) return false
     const buffer = this.#room(bytes.length)
@@ -195,6 +198,15 @@ export class Outbox {
     if (bytesAtMost > this.#mailroom.maxPayloadBytes) return false
     const buffer = this.#room(bytesAtMost)
     this.#used = writeCall(buffer, this.#used, frame, principal)
+    return true
+  }
+
+  /** Likewise for a REPLY. */
+  #sendReply(frame: ReplyFrame): boolean {
+    const bytesAtMost = replyBytesAtMost(frame)
+    if (bytesAtMost > this.#mailroom.maxPayloadBytes) return false
+    const buffer = this.#room(bytesAtMost)
+    this.#used = writeReply(buffer, this.#used, frame)
     return true
   }
 

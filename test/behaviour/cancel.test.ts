@@ -4,6 +4,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
+import { FRAME, type Frame } from '../../shared/frame.js'
+import { plainCall, startScriptedCaller } from '../support/scripted-caller.js'
 import { functionFile, System } from '../support/system.js'
 
 const system = await System.start(t)
@@ -228,6 +230,32 @@ t.test('a client that leaves while it waits costs its function nothing', async (
   const { counters } = await system.state('unary')
   t.equal(counters.cancelled, before.cancelled + 2)
   t.equal(counters.started, before.started + 2)
+})
+
+t.test('a CANCEL in the message of its CALL: the function does not begin', async (t) => {
+  let runs = 0
+  const { runnerId } = await system.serve(
+    defineFunction({
+      name: 'unwanted',
+      maxInputs: 2,
+      run: () => {
+        runs++
+        return null
+      },
+    }),
+  )
+  const caller = await startScriptedCaller(t, system.nats.url)
+  caller.send(runnerId, plainCall(1), [FRAME.cancel, 1, 'cancelled'], plainCall(2))
+  const frames = [await caller.next(), await caller.next()]
+  const ended = ([type, id]: Frame) => [type, id]
+  t.same(
+    frames.map(ended).sort(),
+    [
+      [FRAME.error, 1],
+      [FRAME.reply, 2],
+    ].sort(),
+  )
+  t.equal(runs, 1)
 })
 
 t.test('the slot is free only after the function has settled', async (t) => {

@@ -3,13 +3,11 @@
 
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connect } from '@nats-io/transport-node'
 import t from 'tap'
 import { defineFunction } from '../../runner/define-function.js'
-import { decodeFrames, encodeFrame } from '../../shared/codec.js'
-import { FRAME, type Frame } from '../../shared/frame.js'
-import { newPeerId, subjectsIn } from '../../shared/subjects.js'
+import { FRAME } from '../../shared/frame.js'
 import { startTestNats } from '../support/nats.js'
+import { plainCall, startScriptedCaller } from '../support/scripted-caller.js'
 import { System } from '../support/system.js'
 
 const SLOTS = 4
@@ -86,9 +84,6 @@ t.test('alone again, it has all of them', async (t) => {
 })
 
 t.test('a slot that becomes free is kept for the one that was told BUSY', async (t) => {
-  const subjects = subjectsIn('callgate')
-  const connection = await connect({ servers: nats.url })
-  t.teardown(() => connection.close())
   let finish = () => {}
   const runner = await first.serve(
     defineFunction({
@@ -99,48 +94,22 @@ t.test('a slot that becomes free is kept for the one that was told BUSY', async 
         }),
     }),
   )
-  /** Speaks the protocol by itself: what it sends, and when, is for the test to say. */
-  const caller = () => {
-    const id = newPeerId()
-    const heard: Frame[] = []
-    let onHeard = () => {}
-    connection.subscribe(subjects.callerInbox(id), {
-      callback: (_error, { data }) => {
-        decodeFrames(data, (frame) => heard.push(frame))
-        onHeard()
-      },
-    })
-    const send = (frame: Frame) =>
-      connection.publish(subjects.toRunner(runner.runnerId, id), encodeFrame(frame))
-    return {
-      call: (call: number) =>
-        send([FRAME.call, call, 'c', null, 1024, 'POST', '/', null, [], null, null, false]),
-      giveUp: () => send([FRAME.free, 0]),
-      next: async () => {
-        while (heard.every(([type]) => type === FRAME.ping)) {
-          await new Promise<void>((resolve) => {
-            onHeard = resolve
-          })
-        }
-        while (heard[0]![0] === FRAME.ping) heard.shift()
-        return heard.shift()!
-      },
-    }
-  }
-  const [quick, patient] = [caller(), caller()]
-  quick.call(1)
-  patient.call(1)
+  const { runnerId } = runner
+  const quick = await startScriptedCaller(t, nats.url)
+  const patient = await startScriptedCaller(t, nats.url)
+  quick.send(runnerId, plainCall(1))
+  patient.send(runnerId, plainCall(1))
   t.same(await patient.next(), [FRAME.busy, 1])
   finish()
   t.match(await quick.next(), [FRAME.reply, 1, 200])
   // On the way before the other one has heard that there is room, and before its call.
-  quick.call(2)
+  quick.send(runnerId, plainCall(2))
   t.same(await patient.next(), [FRAME.free, 1])
   t.same(await quick.next(), [FRAME.busy, 2])
-  patient.giveUp()
+  patient.send(runnerId, [FRAME.free, 0])
   t.same(await quick.next(), [FRAME.free, 1], 'what is not needed is the next one’s')
-  quick.call(3)
-  patient.call(2)
+  quick.send(runnerId, plainCall(3))
+  patient.send(runnerId, plainCall(2))
   t.same(await patient.next(), [FRAME.busy, 2])
   finish()
   t.match(await quick.next(), [FRAME.reply, 3, 200])

@@ -33,7 +33,7 @@ interface Outcome {
 async function outcomeOf(
   definition: DefinedFunction,
   method = 'POST',
-  onRunning: (call: RunnerCall) => void = () => {},
+  onTaken: (call: RunnerCall) => void = () => {},
   body: Uint8Array | null = null,
   hasMore = false,
 ): Promise<Outcome> {
@@ -83,9 +83,8 @@ async function outcomeOf(
     slots.take()!,
     () => ends++,
   )
-  const running = call.run()
-  onRunning(call)
-  await running
+  onTaken(call)
+  await call.run()
   mailroom.flush()
   if (fault !== null) throw fault
   return { frames, log, freeSlots: slots.free, ends }
@@ -384,7 +383,9 @@ t.test('so does a runner that drains', async (t) => {
       if (!signal.aborted) await once(signal, 'abort')
     },
   })
-  const { frames } = await outcomeOf(untilGivenUp, 'POST', (call) => call.abort('draining'))
+  const { frames } = await outcomeOf(untilGivenUp, 'POST', (call) => {
+    setImmediate(() => call.abort('draining'))
+  })
   t.same(frames, [[FRAME.error, ID, 'draining', 'The runner was stopped.', null, 1]])
 })
 

@@ -31,7 +31,9 @@ t.test('a body is decoded by its content-type', async (t) => {
 
 t.test('what cannot be decoded says whose fault it is', async (t) => {
   const refused = (contentType: string, body: string | Uint8Array, code: string) =>
-    t.rejects(decodeBody(typeof body === 'string' ? bytes(body) : body, contentType), { code })
+    t.rejects(async () => decodeBody(typeof body === 'string' ? bytes(body) : body, contentType), {
+      code,
+    })
   await refused('application/json', '{', 'bad_request')
   await refused('application/json', Uint8Array.of(0x22, 0xff, 0x22), 'bad_request')
   await refused('application/msgpack', Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff), 'bad_request')
