@@ -67,7 +67,7 @@ function essence(contentType: string | null): string {
 }
 
 function decodeText(body: Uint8Array, contentType: string | null): string {
-  const charset = /;\s*charset="?([^";\s]+)/i.exec(contentType ?? '')?.[1]?.toLowerCase()
+  const charset = contentType?.includes(';') ? charsetOf(contentType) : undefined
   if (
     charset !== undefined &&
     charset !== 'utf-8' &&
@@ -80,9 +80,15 @@ function decodeText(body: Uint8Array, contentType: string | null): string {
     )
   }
   if (!isUtf8(body)) throw new RunnerError('bad_request', 'The body is not valid UTF-8.')
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+  const bytes =
+    body instanceof Buffer ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const text = bytes.toString('utf8')
   // A byte order mark is no part of the text.
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+}
+
+function charsetOf(contentType: string): string | undefined {
+  return /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase()
 }
 
 function parseJson(text: string): unknown {

@@ -49,9 +49,18 @@ export class Deadline {
   }
 }
 
-/** Limits of one length. */
+/** A line that has had so many limits keeps its timer when the last one is taken back: the next one is near. */
+const BUSY_LINE = 16
+
+/**
+ * Limits of one length.
+ *
+ *   waiting ◀──▶ idle (of a busy line, until its timer ends it)
+ *      └───────────┴──▶ ended
+ */
 class Line {
   readonly #limitMs: number
+  #sets = 0
   readonly #onEmpty: (line: Line) => void
   /** The next one first. */
   readonly #waiting = new LiveList<Deadline>()
@@ -64,11 +73,16 @@ class Line {
   }
 
   add(limited: Limited): Deadline {
+    // An idle line keeps no process alive.
+    if (this.#waiting.size === 0 && this.#sets > 0) this.#timer.ref()
+    this.#sets++
     return new Deadline(this, this.#waiting, limited, performance.now() + this.#limitMs)
   }
 
   delete(place: Place<Deadline>): void {
-    if (this.#waiting.delete(place) && this.#waiting.size === 0) this.#end()
+    if (!this.#waiting.delete(place) || this.#waiting.size > 0) return
+    if (this.#sets < BUSY_LINE) this.#end()
+    else this.#timer.unref()
   }
 
   #wait(ms: number): NodeJS.Timeout {

@@ -112,3 +112,28 @@ t.test('a thousand, half of them taken back', async (t) => {
   t.equal(passed.length, 501)
   t.ok(passed.slice(0, 500).every((line) => Number(line.split(' ')[0]) % 2 === 0))
 })
+
+t.test(
+  'a line of many that come and go has its full time for each, and keeps no process',
+  async (t) => {
+    const deadlines = new Deadlines()
+    const passed: string[] = []
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    for (let count = 0; count < 100; count++) deadlines.set(limited(passed, 'gone'), 30).clear()
+    t.equal(timers(), before)
+    await delay(20)
+    for (let round = 0; round < 3; round++) {
+      const startedMs = performance.now()
+      await new Promise<void>((resolve) => {
+        deadlines.set(limited(passed, 'kept', resolve), 30)
+        t.ok(timers() > before)
+      })
+      t.ok(performance.now() - startedMs >= 30)
+      t.equal(timers(), before)
+      deadlines.set(limited(passed, 'gone'), 30).clear()
+    }
+    t.same(passed, ['kept 30', 'kept 30', 'kept 30'])
+  },
+)
