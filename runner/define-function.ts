@@ -26,6 +26,7 @@ export interface CallContext<Model> {
    * Its `reason` is an Error. Pass it on; the slot is free only when the function has settled.
    */
   readonly signal: AbortSignal
+  /** Of the verified token; null on a public route. Frozen: all calls with one token may share it. */
   readonly principal: Principal | null
   /** The `x-call-id` of the answer. */
   readonly callId: string
