@@ -12,8 +12,8 @@ export interface Deployment {
   /** Of the version that leads: the one whose routes and limits hold. */
   readonly manifest: Manifest
   readonly versions: ReadonlyMap<string, Manifest>
-  /** Null: there is one version, and every runner is of it. */
-  readonly traffic: Traffic | null
+  /** Runners of a version that has no weight here, or is not in the registry, get no calls. */
+  readonly traffic: Traffic
   /** Somebody has set the weights, by hand or by a deploy; else `traffic` is what goes without saying. */
   readonly isWeighted: boolean
 }
@@ -78,8 +78,7 @@ export function deploymentOf(
 ): Deployment | null {
   const names = [...versions.keys()].sort()
   if (names.length === 0) return null
-  const isSingle = traffic === null && names.length === 1 && names[0] === DEFAULT_VERSION
-  const weights = isSingle ? null : weightsInForce(names, traffic)
+  const weights = weightsInForce(names, traffic)
   const leader = leaderOf(names, weights)
   const manifest = versions.get(leader)!
   return { manifest, versions, traffic: weights, isWeighted: traffic !== null }

@@ -55,7 +55,7 @@ export class Desk {
     return this.#queue.length > 0
   }
 
-  /** How calls are shared out among the versions; null: by load, whatever their version. */
+  /** How calls are shared out among the versions; null, for who has no registry: by load, whatever their version. */
   get traffic(): Traffic | null {
     return this.#split?.traffic ?? null
   }
@@ -171,9 +171,11 @@ export class Desk {
   }
 
   #ofVersion(runners: readonly RunnerLink[], affinityHash: number | null): readonly RunnerLink[] {
+    const split = this.#split!
+    const only = onlyVersionOf(runners)
+    if (only !== null) return split.weightOf(only) > 0 ? runners : []
     const versions = new Set<string>()
     for (const runner of runners) if (this.#canTake(runner)) versions.add(runner.version)
-    const split = this.#split!
     const version =
       affinityHash === null ? split.pick(versions) : split.pickFor(affinityHash, versions)
     return runners.filter((runner) => runner.version === version)
@@ -191,4 +193,14 @@ export class Desk {
     clearTimeout(this.#timers.get(invocation))
     this.#timers.delete(invocation)
   }
+}
+
+/** Null for runners of several versions, or none. */
+function onlyVersionOf(runners: readonly RunnerLink[]): string | null {
+  if (runners.length === 0) return null
+  const { version } = runners[0]!
+  for (let index = 1; index < runners.length; index++) {
+    if (runners[index]!.version !== version) return null
+  }
+  return version
 }

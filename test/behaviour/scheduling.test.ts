@@ -169,3 +169,13 @@ t.test('a runner is killed: calls that may run again are answered, by another', 
   const { counters } = await system.state('sleeper')
   t.match(counters, { started: 4, succeeded: 4, failed: 0, retried: 4 })
 })
+
+t.test('a version that nobody has registered takes no calls beside the one that is', async (t) => {
+  const of = (version: string) => defineFunction({ name: 'beside', run: () => version })
+  await system.serve(of('main'))
+  await system.serve(of('v2'), { version: 'v2' }, { register: false })
+  await system.until('beside', ({ runners }) => runners.length === 2)
+  for (let call = 0; call < 6; call++) {
+    t.equal(await (await system.post('/beside', {})).text(), 'main')
+  }
+})

@@ -64,7 +64,7 @@ t.test('the same weights, set again, are no news', (t) => {
 
 t.test('a function without weights is as the registry says, and nothing is told', (t) => {
   const { told, complete } = remembered(embed(['main'], null))
-  t.equal(complete(embed(['main'], null))?.traffic, null)
+  t.same(complete(embed(['main'], null))?.traffic, { main: 100 })
   t.same(told, [])
   t.end()
 })

@@ -20,9 +20,9 @@ t.test('a function without a version is none', (t) => {
   t.end()
 })
 
-t.test('one version needs no weights', (t) => {
-  t.equal(deploymentOf(versions('main'), null)?.traffic, null)
-  t.same(deploymentOf(versions('v2'), null)?.traffic, { v2: 100 }, 'runners of others get nothing')
+t.test('one version has all calls, and runners of others get none', (t) => {
+  t.same(deploymentOf(versions('main'), null)?.traffic, { main: 100 })
+  t.same(deploymentOf(versions('v2'), null)?.traffic, { v2: 100 })
   t.end()
 })
 

@@ -237,7 +237,7 @@ t.test('versions of one function stand beside each other, with their weights', a
   await registry.put(manifest('embed'))
   const seen = new Watcher()
   const stop = await registry.watch(seen)
-  t.equal(seen.latest.get('embed')?.traffic, null, 'there is one')
+  t.same(seen.latest.get('embed')?.traffic, { main: 100 }, 'there is one')
   await registry.put(manifest('embed', { maxInputs: 2 }), 'v2')
   await until(() => seen.latest.get('embed')?.versions.size === 2)
   t.same(seen.latest.get('embed')?.traffic, { main: 100 }, 'a new version waits for its weight')
