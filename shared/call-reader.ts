@@ -11,7 +11,7 @@ const NIL = 0xc0
 const FALSE = 0xc2
 const TRUE = 0xc3
 const UNKNOWN = -1
-/** The general decoder has none: it is what it will be given. */
+/** A larger one is left to the general decoder, which has no limits. */
 const PRINCIPAL_LIMITS: MsgpackLimits = { maxDepth: 32, maxItems: 1024 }
 /** Principals whose bytes are compared with a call's. */
 const KNOWN_PRINCIPALS = 8

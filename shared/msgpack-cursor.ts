@@ -18,11 +18,6 @@ export class MsgpackCursor {
     this.at = at
   }
 
-  /** The byte at hand; undefined past the end. */
-  get byte(): number | undefined {
-    return this.#message[this.at]
-  }
-
   /** Passes over the byte at hand if it is this one. */
   skip(byte: number): boolean {
     if (this.#message[this.at] !== byte) return false
