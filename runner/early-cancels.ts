@@ -7,29 +7,20 @@ const MAX_REMEMBERED = 10_000
 const REMEMBERED_MS = 10_000
 
 export class EarlyCancels {
-  readonly #known = new LRUCache<string, true>({ max: MAX_REMEMBERED, ttl: REMEMBERED_MS })
-  #isPurging = false
+  readonly #known = new LRUCache<string, true>({
+    max: MAX_REMEMBERED,
+    ttl: REMEMBERED_MS,
+    // By itself it forgets only what it is asked for, and would not be empty again.
+    ttlAutopurge: true,
+  })
 
   remember(callerId: string, id: number): void {
     this.#known.set(`${callerId}.${id}`, true)
-    this.#purgeLater()
   }
 
   /** True once for a call that was cancelled before it came. */
   take(callerId: string, id: number): boolean {
     // Asked for every call: nearly always there is nothing to build a key for.
     return this.#known.size > 0 && this.#known.delete(`${callerId}.${id}`)
-  }
-
-  /** The cache by itself forgets only what it is asked for, and would not be empty again. */
-  #purgeLater(): void {
-    if (this.#isPurging) return
-    this.#isPurging = true
-    const purge = () => {
-      this.#isPurging = false
-      this.#known.purgeStale()
-      if (this.#known.size > 0) this.#purgeLater()
-    }
-    setTimeout(purge, REMEMBERED_MS).unref()
   }
 }

@@ -115,15 +115,21 @@ export class CallReader {
     const bytes = copyBytes(message.subarray(cursor.at, end))
     const principal = this.#decodePrincipal(bytes)
     if (principal === null) return undefined
-    this.#principals[this.#nextPlace] = { bytes, principal: deepFreeze(principal) }
+    deepFreeze(principal)
+    this.#principals[this.#nextPlace] = { bytes, principal }
     this.#nextPlace = (this.#nextPlace + 1) % KNOWN_PRINCIPALS
     cursor.at = end
     return principal
   }
 }
 
-export function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
-  for (const item of Object.values(value)) deepFreeze(item)
-  return Object.freeze(value)
+/** Without recursion, whose depth would be the sender's to choose. */
+export function deepFreeze(value: unknown): void {
+  const open = [value]
+  while (open.length > 0) {
+    const each = open.pop()
+    if (typeof each !== 'object' || each === null || ArrayBuffer.isView(each)) continue
+    Object.freeze(each)
+    for (const item of Object.values(each)) open.push(item)
+  }
 }

@@ -65,9 +65,12 @@ export class LineBuffer {
   }
 
   #take(): Buffer {
-    const lines = Buffer.allocUnsafeSlow(this.#used)
-    lines.set(this.#bytes.subarray(0, this.#used))
+    const lines = this.#bytes.subarray(0, this.#used)
     this.#used = 0
+    const usualBytes = this.#maxBytes + SPARE_BYTES
+    if (this.#bytes.length === usualBytes) return Buffer.from(lines)
+    // It has grown for a long line: that one may have it.
+    this.#bytes = Buffer.allocUnsafeSlow(usualBytes)
     return lines
   }
 }

@@ -54,6 +54,7 @@ t.test('a line is put where there is room for it, however long', (t) => {
   lines.flush()
   t.equal(text(), `short\n${'x'.repeat(10_000)}\nshort again\n`)
   t.equal(pieces.length, 2)
+  t.equal(lines.room(1).length, 64 + 4096, 'what has grown for a long line is not kept')
   t.end()
 })
 

@@ -1,34 +1,11 @@
 // The reader of replies is there for speed only: whatever it is given, what comes out is what the general
 // decoder would have read.
 
-import { Unpackr } from 'msgpackr'
 import t from 'tap'
-import { CodecError, decodeFrames, encodeFrame } from '../../shared/codec.js'
-import { FRAME, type Frame, readFrame } from '../../shared/frame.js'
+import { encodeFrame } from '../../shared/codec.js'
+import { FRAME, type Frame } from '../../shared/frame.js'
+import { decoded, decodedGenerally } from './decoded.js'
 import { seededRandom } from './seeded-random.js'
-
-const general = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
-
-function decoded(message: Uint8Array): Frame[] | 'refused' {
-  const frames: Frame[] = []
-  try {
-    decodeFrames(message, (frame) => frames.push(frame))
-    return frames
-  } catch (error) {
-    if (error instanceof CodecError) return 'refused'
-    throw error
-  }
-}
-
-function decodedGenerally(message: Uint8Array): Frame[] | 'refused' {
-  try {
-    const values = general.unpackMultiple(message) as unknown[]
-    const frames = values.map(readFrame)
-    return frames.includes(null) ? 'refused' : (frames as Frame[])
-  } catch {
-    return 'refused'
-  }
-}
 
 function reply(id: number, status: number, headers: string[], body: string): Buffer {
   return Buffer.from(encodeFrame([FRAME.reply, id, status, headers, Buffer.from(body)]))
