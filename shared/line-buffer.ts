@@ -19,6 +19,7 @@ export class LineBuffer {
   #bytes: Buffer
   /** Behind the last byte. */
   #used = 0
+  readonly #gatherers: (() => void)[] = []
 
   /** @param maxBytes with so many, or more, what there is is handed on at once */
   constructor(sink: ByteSink, maxBytes: number) {
@@ -27,8 +28,14 @@ export class LineBuffer {
     this.#bytes = Buffer.allocUnsafeSlow(maxBytes + SPARE_BYTES)
   }
 
+  /** `addLines` is called before anybody else's line is added, and before lines are handed on by the clock. */
+  gatherFrom(addLines: () => void): void {
+    this.#gatherers.push(addLines)
+  }
+
   /** A line, with its end. */
   write(line: string): void {
+    this.#gather()
     const target = this.room(line.length * CHAR_BYTES)
     this.endLine(this.#used + target.write(line, this.#used))
   }
@@ -51,17 +58,27 @@ export class LineBuffer {
 
   endLine(end: number): void {
     this.#used = end
-    if (end >= this.#maxBytes) this.flush()
+    if (end >= this.#maxBytes) this.#handOn()
   }
 
   /** Hands on what there is. */
   flush(): void {
-    if (this.#used > 0) this.#sink.write(this.#take())
+    this.#gather()
+    this.#handOn()
   }
 
   /** Hands on what there is, and returns when it has been written. pino calls it before a fatal end. */
   flushSync(): void {
+    this.#gather()
     this.#sink.flushSync(this.#take())
+  }
+
+  #gather(): void {
+    for (const addLines of this.#gatherers) addLines()
+  }
+
+  #handOn(): void {
+    if (this.#used > 0) this.#sink.write(this.#take())
   }
 
   #take(): Buffer {

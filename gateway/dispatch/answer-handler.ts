@@ -34,7 +34,7 @@ export interface CallHead {
 }
 
 export interface AnswerHandler {
-  /** A whole answer. `body` is valid during the call only. */
+  /** A whole answer. `body` is valid until `onFlush`, which follows. */
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void
   /** The beginning of an answer whose body follows. */
   onHead(status: number, headers: FlatHeaders): void
@@ -43,7 +43,11 @@ export interface AnswerHandler {
    * now or later: that is what lets the runner send more.
    */
   onBody(bytes: Uint8Array): void
-  /** After one or more `onBody`: no more will come in this turn of the event loop. */
+  /**
+   * After `onReply`, or one or more `onBody`: no more will come in this turn of the event loop. Writing is for
+   * here: what has come for many calls at once is read first, and then written, each with code and data that
+   * are in the CPU's caches.
+   */
   onFlush(): void
   /** The body is complete. */
   onEnd(): void

@@ -74,7 +74,7 @@ export class Invocation {
   #messages: MessageSender | null = null
   #messageAllowance: Allowance | null = null
   #needsDrain = false
-  /** Its handler has pieces of the body and has not heard `onFlush`. */
+  /** Its handler has pieces of the body, and will hear `onFlush`. */
   #isUnflushed = false
 
   readonly #reply: ReplyWindow
@@ -275,6 +275,7 @@ export class Invocation {
     this.#conclude('succeeded')
     this.#move('ended')
     this.#handler.onReply(status, headers, body)
+    this.#runner?.flushLater(this)
   }
 
   onHead(status: number, headers: FlatHeaders): void {
@@ -296,7 +297,7 @@ export class Invocation {
     this.#runner?.flushLater(this)
   }
 
-  /** The message that held pieces of the body has been read. */
+  /** The message that held the answer, or pieces of its body, has been read. */
   flush(): void {
     this.#isUnflushed = false
     this.#handler.onFlush()

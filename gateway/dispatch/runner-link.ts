@@ -228,7 +228,7 @@ export class RunnerLink implements RunnerLoad {
     this.#flush()
   }
 
-  /** The pieces of its body in this message are written as one: many tokens of many streams come at once. */
+  /** It hears `flush` when all of this message has been read: many answers, and tokens of many streams, come at once. */
   flushLater(invocation: Invocation): void {
     this.#unflushed.push(invocation)
   }

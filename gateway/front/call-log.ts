@@ -26,22 +26,34 @@ export interface CallRecord {
 export class CallLog {
   readonly #log: Logger
   readonly #lines: LineBuffer | null
+  #unwritten: CallRecord[] = []
 
   constructor(log: Logger) {
     this.#log = log
     this.#lines = log.isLevelEnabled('info') ? linesOf(log) : null
+    this.#lines?.gatherFrom(() => this.#writeLines())
   }
 
   write(record: CallRecord): void {
     if (record.code === 'internal') this.#log.error(record, 'call')
-    else if (this.#lines !== null) addLine(this.#lines, record, Date.now())
-    else this.#log.info(record, 'call')
+    else if (this.#lines === null) this.#log.info(record, 'call')
+    else {
+      this.#unwritten.push(record)
+      if (this.#unwritten.length === 1) setImmediate(() => this.#writeLines())
+    }
   }
-}
 
-function addLine(lines: LineBuffer, record: CallRecord, timeMs: number): void {
-  const target = lines.room(lineBytesAtMost(record))
-  lines.endLine(writeLine(target, lines.used, record, timeMs))
+  /** Of the calls of one turn of the event loop, behind all of their answers. */
+  #writeLines(): void {
+    const records = this.#unwritten
+    if (records.length === 0 || this.#lines === null) return
+    this.#unwritten = []
+    const timeMs = Date.now()
+    for (const record of records) {
+      const target = this.#lines.room(lineBytesAtMost(record))
+      this.#lines.endLine(writeLine(target, this.#lines.used, record, timeMs))
+    }
+  }
 }
 
 // ---- the same line that pino makes of it ---------------------------------------------------------------

@@ -23,6 +23,7 @@ import type { PendingCall, Refusal } from './admission.js'
 import type { CallHeads, Route } from './call-head.js'
 import type { CallLog } from './call-log.js'
 import type { Clients, OpenCall } from './clients.js'
+import type { Departing, Departures } from './departures.js'
 import { EventStream } from './event-stream.js'
 import type { CallHandle } from './idempotency/call-handle.js'
 import type { SharedAnswers } from './idempotency/shared-answers.js'
@@ -41,6 +42,14 @@ export interface HttpCallOptions {
   readonly log: CallLog
   readonly stalls: StallGuard
   readonly clients: Clients
+  readonly departures: Departures
+}
+
+/** A whole answer. */
+interface Reply {
+  readonly status: number
+  readonly headers: FlatHeaders
+  readonly body: Uint8Array
 }
 
 const NOTHING = new Uint8Array(0)
@@ -49,7 +58,9 @@ const KEYED_METHODS = new Set(['POST', 'PATCH'])
 /** Pieces up to here are worth a copy to be written together. */
 const SMALL_BYTES = 16 * 1024
 
-export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Stallable, OpenCall {
+export class HttpCall
+  implements PendingCall, AnswerHandler, WriterListener, Stallable, OpenCall, Departing
+{
   readonly #res: HttpResponse
   readonly #head: RequestHead
   readonly #callId: string
@@ -59,6 +70,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   readonly #log: CallLog
   readonly #stalls: StallGuard
   readonly #clients: Clients
+  readonly #departures: Departures
   readonly #place: Place<OpenCall>
   readonly #writer: ResponseWriter
   readonly #startedMs = performance.now()
@@ -67,7 +79,9 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   #invocation: CallHandle | null = null
   #failureCode: string | undefined
   #events: EventStream | null = null
-  /** Pieces of the answer's body out of one message from the runner. */
+  /** The answer, out of a message from the runner that is still being read. */
+  #unwrittenReply: Reply | null = null
+  /** Pieces of its body, likewise. */
   #unwritten: Uint8Array[] | null = null
   #lingeringEnd: LingeringEnd | null = null
 
@@ -82,7 +96,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, callHeads, sharedAnswers, log, stalls, clients }: HttpCallOptions,
+    { dispatcher, callHeads, sharedAnswers, log, stalls, clients, departures }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
@@ -93,6 +107,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     this.#log = log
     this.#stalls = stalls
     this.#clients = clients
+    this.#departures = departures
     this.#place = clients.calls.add(this)
     this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
     this.#isBodyWhole = head.framing === null
@@ -117,10 +132,9 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     }
     this.#state = 'collecting'
     this.#resume()
-    if (this.#isBodyWhole || (declaredBytes ?? 0) > INITIAL_BODY_CREDIT_BYTES)
-      return this.#dispatch()
+    if ((declaredBytes ?? 0) > INITIAL_BODY_CREDIT_BYTES) this.depart()
     // Of unknown length: what has come by the end of this turn goes with the call, the rest follows.
-    if (declaredBytes === null) setImmediate(() => this.#dispatch())
+    else if (this.#isBodyWhole || declaredBytes === null) this.#departures.add(this)
   }
 
   /** Answers with an error instead of calling. */
@@ -145,8 +159,7 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
   // ---- the answer ----------------------------------------------------------------------------------
 
   onReply(status: number, headers: FlatHeaders, body: Uint8Array): void {
-    this.#resume()
-    this.#answer(status, headers, body, this.#afterAnswer)
+    this.#unwrittenReply = { status, headers, body }
   }
 
   onHead(status: number, headers: FlatHeaders): void {
@@ -169,6 +182,12 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
 
   /** One write for all that came at once: it is the system call that costs. */
   onFlush(): void {
+    const reply = this.#unwrittenReply
+    if (reply !== null) {
+      this.#unwrittenReply = null
+      this.#resume()
+      return this.#answer(reply.status, reply.headers, reply.body, this.#afterAnswer)
+    }
     for (const bytes of this.#takeUnwritten()) {
       this.#writer.write(bytes)
       this.#events?.onWritten(bytes)
@@ -275,7 +294,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     // uWebSockets.js takes the chunk back when we return.
     if (chunk.length > 0) this.#collected.push(copyBytes(chunk))
     if (this.#state === 'collecting') {
-      if (isLast || this.#bodyBytes > INITIAL_BODY_CREDIT_BYTES) this.#dispatch()
+      if (this.#bodyBytes > INITIAL_BODY_CREDIT_BYTES) this.depart()
+      else if (isLast) this.#departures.add(this)
     } else if (!isLast) this.#pause()
   }
 
@@ -286,7 +306,8 @@ export class HttpCall implements PendingCall, AnswerHandler, WriterListener, Sta
     else if (!hasRoom) this.#pause()
   }
 
-  #dispatch(): void {
+  /** Becomes an invocation, if it is still waiting to. */
+  depart(): void {
     if (this.#state !== 'collecting') return
     this.#state = 'dispatched'
     const body = this.#collected.take()

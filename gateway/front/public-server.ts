@@ -12,6 +12,7 @@ import { CallIds } from './call-ids.js'
 import { CallLog } from './call-log.js'
 import { Clients } from './clients.js'
 import { CorkAnchor } from './cork-anchor.js'
+import { Departures } from './departures.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall, type HttpCallOptions } from './http-call.js'
 import { SharedAnswers, type SharedAnswersOptions } from './idempotency/shared-answers.js'
@@ -26,12 +27,6 @@ import type { Uws } from './uws.js'
 const SOCKET_IDLE_SECONDS = 120
 /** The engine's lengths are signed and of 32 bits. */
 const MAX_ENGINE_BYTES = 2 ** 31 - 1
-
-/**
- * Where clients come again at once, a turn of the event loop does not end: libuv hands over up to 48 times a
- * thousand sockets before it goes on. What has been gathered for the runners meanwhile must not wait so long.
- */
-const REQUESTS_BETWEEN_FLUSHES = 256
 
 /** About a proxy or a connection, not a resource; a WHATWG Request cannot carry them either. */
 const UNSERVED_METHODS = new Set(['TRACE', 'CONNECT', 'TRACK'])
@@ -124,7 +119,6 @@ class Front {
   readonly #httpOptions: HttpCallOptions
   readonly #callIds = new CallIds()
   readonly clients = new Clients()
-  #requests = 0
 
   constructor(options: PublicServerOptions, anchor: CorkAnchor) {
     this.#options = options
@@ -139,11 +133,11 @@ class Front {
       log: new CallLog(log),
       stalls: this.#stalls,
       clients: this.clients,
+      departures: new Departures(() => dispatcher.flush()),
     }
   }
 
   onRequest(res: HttpResponse, req: HttpRequest): void {
-    if (++this.#requests % REQUESTS_BETWEEN_FLUSHES === 0) this.#options.dispatcher.flush()
     const head = readHead(req)
     const call = new HttpCall(res, head, this.#callIds.next(), this.#httpOptions)
     if (head.framing === 'refused') {

@@ -97,7 +97,8 @@ export class Repeat implements CallHandle {
     const { status, headers, body } = answer
     if (body.length <= WHOLE_BYTES) {
       this.#finish()
-      return this.#handler.onReply(status, [...headers, ...REPLAYED], body)
+      this.#handler.onReply(status, [...headers, ...REPLAYED], body)
+      return this.#handler.onFlush()
     }
     const reader = new AnswerReader(answer, this.#handler)
     this.#reader = reader
