@@ -15,7 +15,7 @@ export interface Stage {
   readonly authorization: string
 }
 
-/** @param functions the examples that Callgate serves */
+/** @param functions see `SubjectOptions` */
 export async function setStage(
   testbed: Testbed,
   startByName: Readonly<Record<string, StartSubject>>,

@@ -126,7 +126,7 @@ async function measureStreams(options: CurveOptions): Promise<Curve> {
     const generate = (streams: number, count: number): Promise<LoadResult> => {
       const load: TokensLoad = {
         ...{ url, headers: callgate.headers, streams },
-        ...{ tokens: count, intervalMs: TOKEN_INTERVAL_MS },
+        ...{ tokens: count, intervalMs: TOKEN_INTERVAL_MS, seconds: 0 },
       }
       const timeoutMs = options.seconds * 1000 + STREAM_GRACE_MS
       return runGenerator(testbed, 'generators/tokens-process', load, timeoutMs)

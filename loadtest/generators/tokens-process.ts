@@ -1,6 +1,6 @@
-// Opens all event streams at once and compares every event, in a process of its own: a TokensLoad in
-// its first argument, a LoadResult on stdout. Plain sockets, so that a thousand clients cost less
-// than what they measure. They connect first, a few at a time, and then all send their request.
+// Opens all event streams at once, again and again, and compares every event, in a process of its own: a
+// TokensLoad in its first argument, a LoadResult on stdout. Plain sockets, so that a thousand clients cost
+// less than what they measure. They connect first, a few at a time, and then all send their request.
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -33,7 +33,8 @@ while (sockets.length < load.streams) {
 }
 const right = new Counter()
 const startMs = performance.now()
-await Promise.all(sockets.map(readTokens))
+const lastBeginMs = startMs + load.seconds * 1000
+await Promise.all(sockets.map(readStreams))
 const result: LoadResult = {
   count: sum(right.counts),
   seconds: (performance.now() - startMs) / 1000,
@@ -45,20 +46,30 @@ const result: LoadResult = {
 }
 console.log(JSON.stringify(result))
 
-function readTokens(socket: Socket): Promise<void> {
+function readStreams(socket: Socket): Promise<void> {
   let received = 0
-  const sentMs = performance.now()
-  const answer = new EventStreamAnswer((event) => {
+  let sentMs = 0
+  let answer: EventStreamAnswer
+  const onEvent = (event: string) => {
     if (received === 0)
       firstTokenUs.record(Math.max(1, Math.round((performance.now() - sentMs) * 1000)))
     if (event === expected[received]) right.add()
     else errors.wrong += 1
     received += 1
-  })
+  }
+  const ask = () => {
+    received = 0
+    sentMs = performance.now()
+    answer = new EventStreamAnswer(onEvent)
+    socket.write(requestText)
+  }
   return new Promise((resolve) => {
     socket.on('data', (bytes) => {
       answer.push(bytes)
-      if (answer.isOver) socket.destroy()
+      if (!answer.isOver) return
+      const isWhole = answer.status === 200 && answer.hasEnded && received === load.tokens
+      if (isWhole && performance.now() < lastBeginMs) ask()
+      else socket.destroy()
     })
     // A reset tells nothing that the count of tokens does not.
     socket.on('error', () => {})
@@ -70,7 +81,7 @@ function readTokens(socket: Socket): Promise<void> {
       else if (!answer.hasEnded) errors['without an end'] += 1
       resolve()
     })
-    socket.write(requestText)
+    ask()
   })
 }
 

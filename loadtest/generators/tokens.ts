@@ -10,6 +10,8 @@ export interface TokensLoad {
   readonly tokens: number
   /** Between two events; 0 for as fast as they come. */
   readonly intervalMs: number
+  /** For so long, who has had a whole stream asks for another one, on the same connection; 0: each has one. */
+  readonly seconds: number
 }
 
 const WORDS = ['one', 'two', 'three', 'four', 'five', 'six', 'seven']

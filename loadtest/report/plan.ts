@@ -21,11 +21,18 @@ export const PLAN: readonly Planned[] = [
   }),
   line('unary', '--duration 4', '--duration 2', { hasRounds: true }),
   line('bodies', '', '--gib 0.1', { hasRounds: true }),
-  line('sse', `--only ${STREAMING}`, '--streams 100', { hasRounds: true }),
-  // In a round of the one above, most of the time is the beginning of a thousand streams.
-  line('sse', `--tokens 2000 --only ${CLOSE_STREAMS}`, '--streams 100 --tokens 400', {
+  line('sse', `--only ${STREAMING}`, '--streams 100 --duration 1', { hasRounds: true }),
+  line('sse', `--tokens 2000 --only ${CLOSE_STREAMS}`, '--streams 100 --tokens 400 --duration 1', {
     hasRounds: true,
   }),
+  line(
+    'sse',
+    `--streams 5000 --tokens 1000 --only ${CLOSE_STREAMS}`,
+    '--streams 100 --duration 1',
+    {
+      hasRounds: true,
+    },
+  ),
   line('ws', '', '--sockets 100', { hasRounds: true }),
   line('latency', '', '--duration 1', { hasRounds: true }),
   line('mixed', '', '--duration 2', { hasRounds: true }),

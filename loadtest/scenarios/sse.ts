@@ -43,8 +43,10 @@ const TERMS = {
 }
 
 const PATH = '/tokens'
-const WARMUP_TOKENS = 20
+/** Of the example. */
+const SLOTS_OF_TOKENS = 1000
 const CHECK_TOKENS = 3
+const WARMUP_SECONDS = 2
 
 // More than a stalled stream takes to be given up.
 const TIMEOUT_MS = 120_000
@@ -53,6 +55,7 @@ interface SseOptions extends CommonOptions {
   readonly streams: number
   readonly tokens: number
   readonly intervalMs: number
+  readonly duration: number
 }
 
 /** @param signal ends the load test early */
@@ -62,14 +65,16 @@ export function sseCommand(signal: AbortSignal): Command {
     .option('--streams <n>', 'streams at once', positiveInteger, 1000)
     .option('--tokens <n>', 'events of each stream', positiveInteger, 200)
     .option('--interval-ms <n>', 'between two events of a stream', Number, 0)
+    .option('--duration <seconds>', 'after it no further stream begins in a round', Number, 5)
   return addCommonOptions(command, Object.keys(SUBJECTS), 3).action(async (options: SseOptions) => {
     await runScenario(signal, 'sse', options, (testbed) => runSse(testbed, options))
   })
 }
 
 async function runSse(testbed: Testbed, options: SseOptions): Promise<Findings> {
-  const { streams, tokens, intervalMs, rounds } = options
-  const stage = await setStage(testbed, SUBJECTS, ['tokens'], options)
+  const { streams, tokens, intervalMs, duration, rounds } = options
+  const runners = Array.from({ length: Math.ceil(streams / SLOTS_OF_TOKENS) }, () => 'tokens')
+  const stage = await setStage(testbed, SUBJECTS, runners, options)
   const headers = { authorization: stage.authorization }
   const results = await alternate(testbed, stage.subjects, {
     rounds,
@@ -80,10 +85,11 @@ async function runSse(testbed: Testbed, options: SseOptions): Promise<Findings> 
         url: new URL(PATH, subject.origin).href,
         headers,
         streams,
-        tokens: isWarmup ? Math.min(tokens, WARMUP_TOKENS) : tokens,
+        tokens,
         intervalMs,
+        seconds: isWarmup ? Math.min(duration, WARMUP_SECONDS) : duration,
       }
-      const timeoutMs = TIMEOUT_MS + tokens * intervalMs
+      const timeoutMs = TIMEOUT_MS + duration * 1000 + tokens * intervalMs
       return runGenerator<LoadResult>(testbed, 'generators/tokens-process', load, timeoutMs)
     },
   })
@@ -91,7 +97,7 @@ async function runSse(testbed: Testbed, options: SseOptions): Promise<Findings> 
   return {
     title:
       `event streams: ${streams} streams of ${tokens} tokens, ${intervalMs} ms between two, ` +
-      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+      `${duration} s a round, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
     ...comparison(reports, TERMS, ratiosBetween(reports, 'callgate', 'node-sse', TERMS)),
     targets: targetsOf(reports),
     notes: NOTES,
@@ -127,6 +133,6 @@ async function checkAnswer(subject: Subject, headers: Record<string, string>): P
 }
 
 const NOTES = [
-  'All streams of a round begin in the same moment, so the first token of the last stream waits for ' +
-    'the first tokens of all others. CPU time holds what it takes to connect.',
+  'All connections of a round begin their first stream in the same moment, and each further one when the ' +
+    'one before has ended. CPU time holds what it takes to connect.',
 ]

@@ -23,8 +23,10 @@ export const startCallgate: StartSubject = async (testbed, options) => {
     ...[...node('gateway'), 'gateway', ...shared, ...listen, ...verify],
   ])
   const runners: SubjectProcess[] = []
-  for (const name of functions) {
-    const label = functions.length === 1 ? 'runner' : `${name} runner`
+  for (const [index, name] of functions.entries()) {
+    const others = functions.slice(0, index).filter((other) => other === name).length
+    const number = others === 0 ? '' : ` ${others + 1}`
+    const label = (new Set(functions).size === 1 ? 'runner' : `${name} runner`) + number
     const { pid } = await testbed.startServer(`callgate ${label}`, [
       ...[...node(label), 'runner', join(REPOSITORY, 'examples', `${name}.ts`), ...shared],
     ])

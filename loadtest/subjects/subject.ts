@@ -30,7 +30,7 @@ export interface SubjectProcess {
 export interface SubjectOptions {
   readonly nats: Nats
   readonly jwksFile: string
-  /** The examples that Callgate serves, each by a runner of its own. */
+  /** The examples that Callgate serves, each by a runner of its own; what stands there twice has two. */
   readonly functions: readonly string[]
   /** Of Callgate's gateway and runner; their own default if absent. */
   readonly logLevel?: string | undefined

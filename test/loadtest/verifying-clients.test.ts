@@ -78,6 +78,21 @@ test('event streams: right tokens are counted, wrong and missing ones are told',
   t.same(faultsOf(await readTokens(t, events, false)), { 'without an end': 2 })
 })
 
+test('event streams: as long as the round is, a stream follows a stream on its connection', async (t) => {
+  const asked = new Map<unknown, number>()
+  const server = createServer(({ socket }, response) => {
+    const count = (asked.get(socket) ?? 0) + 1
+    asked.set(socket, count)
+    if (count > 3) return socket.destroy()
+    for (const event of tokensEvents(TOKENS)) response.write(`${event}\n\n`)
+    response.end()
+  })
+  const result = await runTokens(await listening(t, server), 60)
+  t.same([...asked.values()], [4, 4])
+  t.equal(result.count, 2 * 3 * TOKENS)
+  t.same(faultsOf(result), { refused: 2, missing: 2 * TOKENS })
+})
+
 test('event streams: a refused stream misses all its tokens', async (t) => {
   const origin = await listening(
     t,
@@ -126,8 +141,11 @@ async function readTokens(t: Test, events: readonly string[], ends: boolean): Pr
   return runTokens(await listening(t, createServer(listener)))
 }
 
-function runTokens(origin: string): Promise<LoadResult> {
-  const load: TokensLoad = { url: origin, headers: {}, streams: 2, tokens: TOKENS, intervalMs: 0 }
+function runTokens(origin: string, seconds = 0): Promise<LoadResult> {
+  const load: TokensLoad = {
+    ...{ url: origin, headers: {}, streams: 2 },
+    ...{ tokens: TOKENS, intervalMs: 0, seconds },
+  }
   return run<LoadResult>('generators/tokens-process', load)
 }
 
