@@ -8,28 +8,33 @@ export interface Departing {
 
 /**
  * Where clients come again at once, a turn of the event loop does not end: libuv hands over up to 48 times a
- * thousand sockets before it goes on. So many calls do not wait for that.
+ * thousand sockets before it goes on. What waits for the runners must not wait so long, however many of the
+ * requests are refused.
  */
-const MAX_WAITING = 256
+const MAX_REQUESTS = 256
 
 export class Departures {
   readonly #onDeparted: () => void
   #waiting: Departing[] = []
+  #requests = 0
 
-  /** @param onDeparted some have departed, and the turn may still be long, or has ended */
+  /** @param onDeparted what waited has departed: the turn has ended, or is long */
   constructor(onDeparted: () => void) {
     this.#onDeparted = onDeparted
+  }
+
+  /** One has come, whatever becomes of it. */
+  onRequest(): void {
+    if (++this.#requests % MAX_REQUESTS === 0) this.#depart()
   }
 
   add(call: Departing): void {
     this.#waiting.push(call)
     if (this.#waiting.length === 1) setImmediate(() => this.#depart())
-    else if (this.#waiting.length === MAX_WAITING) this.#depart()
   }
 
   #depart(): void {
     const calls = this.#waiting
-    if (calls.length === 0) return
     this.#waiting = []
     for (const call of calls) call.depart()
     this.#onDeparted()

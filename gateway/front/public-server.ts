@@ -138,6 +138,7 @@ class Front {
   }
 
   onRequest(res: HttpResponse, req: HttpRequest): void {
+    this.#httpOptions.departures.onRequest()
     const head = readHead(req)
     const call = new HttpCall(res, head, this.#callIds.next(), this.#httpOptions)
     if (head.framing === 'refused') {

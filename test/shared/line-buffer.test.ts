@@ -65,3 +65,26 @@ t.test('what was handed on does not change with later lines', (t) => {
   t.same(pieces.map(String), ['first line\n', 'second line\n'])
   t.end()
 })
+
+t.test(
+  "who adds lines together has added them before anybody else's, and before lines are handed on",
+  (t) => {
+    const { lines, text, last } = recorded(1024)
+    let waiting: string[] = []
+    lines.gatherFrom(() => {
+      for (const line of waiting.splice(0)) {
+        const target = lines.room(line.length)
+        lines.endLine(lines.used + target.write(line, lines.used))
+      }
+    })
+    waiting = ['first\n', 'second\n']
+    lines.write('third\n')
+    waiting = ['fourth\n']
+    lines.flush()
+    t.equal(text(), 'first\nsecond\nthird\nfourth\n')
+    waiting = ['last\n']
+    lines.flushSync()
+    t.equal(Buffer.concat(last).toString(), 'last\n')
+    t.end()
+  },
+)
