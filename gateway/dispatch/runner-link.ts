@@ -224,8 +224,10 @@ export class RunnerLink implements RunnerLoad {
       if (!(error instanceof CodecError)) throw error
       this.isolate(`it sent what cannot be read: ${error.message}`)
       for (const invocation of this.#invocations.values()) invocation.onProtocolError()
+    } finally {
+      // Answers that were read before what cannot be are answers.
+      this.#flush()
     }
-    this.#flush()
   }
 
   /** It hears `flush` when all of this message has been read: many answers, and tokens of many streams, come at once. */
