@@ -133,7 +133,7 @@ async function run(testbed: Testbed, options: Options): Promise<Outcome> {
 
   // As many answers, and fewer refusals: what the gateway needs less was for those.
   const half = loadOf('half', options.factor / 2)
-  const halfMs = overMs / 3
+  const halfMs = Math.round(overMs / 3)
   const halfCpuMs = await cpuMsOf(gateway.pid, () => runFor(half, halfMs, testbed.signal))
   client.close()
   const isRight = (outcome: string) => outcome === RIGHT || outcome === REFUSED
