@@ -18,23 +18,7 @@ export function readFraming(
     return isPlain ? { bytes: null } : 'refused'
   }
   if (contentLength === null) return null
-  const bytes = readDigits(contentLength)
-  if (bytes === null) return 'refused'
+  if (!/^[0-9]{1,15}$/.test(contentLength)) return 'refused'
+  const bytes = Number(contentLength)
   return bytes === 0 ? null : { bytes }
-}
-
-/** So many are a safe integer. */
-const MAX_DIGITS = 15
-const DIGIT_0 = 0x30
-
-/** Null for anything but digits, and for too many of them. By hand: it is read for every body. */
-function readDigits(text: string): number | null {
-  if (text.length === 0 || text.length > MAX_DIGITS) return null
-  let value = 0
-  for (let index = 0; index < text.length; index++) {
-    const digit = text.charCodeAt(index) - DIGIT_0
-    if (digit < 0 || digit > 9) return null
-    value = value * 10 + digit
-  }
-  return value
 }

@@ -22,7 +22,6 @@ const STATUS_LINES = new Map(
 )
 
 const NOTHING = new Uint8Array(0)
-const LAST_ASCII = 0x7f
 /** Clients read so much at once, mostly. */
 const UNREAD_BYTES = 64 * 1024
 
@@ -343,8 +342,5 @@ function contentLengthOf(headers: FlatHeaders): number | null {
 
 /** Its characters stand for bytes; of a text, the engine would write them in UTF-8. */
 function fieldValue(text: string): string | Uint8Array {
-  for (let index = 0; index < text.length; index++) {
-    if (text.charCodeAt(index) > LAST_ASCII) return Buffer.from(text, 'latin1')
-  }
-  return text
+  return /[\x80-\xff]/.test(text) ? Buffer.from(text, 'latin1') : text
 }
