@@ -39,7 +39,8 @@ const SENDERS: Readonly<Record<string, string>> = {
   'socket-pipe': 'peers/socket-pipe-sender',
 }
 
-const WARMUP_GIB = 1 / 16
+/** Two seconds, as elsewhere: engines compile what moves bodies while it moves them. */
+const WARMUP_GIB = 1
 const CHECK_BYTES = 1000
 
 interface BodiesOptions extends CommonOptions {
@@ -77,7 +78,7 @@ export function bodiesCommand(signal: AbortSignal): Command {
     .description('large bodies up and down, and the transport alone')
     .option('--gib <n>', 'GiB that each round of each subject moves', positiveNumber, 4)
     .option('--streams <n>', 'bodies at once, where there is more than one', positiveInteger, 8)
-  return addCommonOptions(command, Object.keys(SUBJECTS), 1).action(
+  return addCommonOptions(command, Object.keys(SUBJECTS), 3).action(
     async (options: BodiesOptions) => {
       await runScenario(signal, 'bodies', options, (testbed) => runBodies(testbed, options))
     },
@@ -88,8 +89,38 @@ async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<Find
   const { gib, streams, rounds } = options
   const functions = ['digest', 'download']
   const stage = await setStage(testbed, SUBJECTS, functions, options)
-  const transfers = stage.subjects.flatMap((subject) => transfersOf(subject, streams))
-  const headers = { authorization: stage.authorization }
+  const measure = async (count: number) => {
+    const transfers = stage.subjects.flatMap((subject) => transfersOf(subject, count))
+    return measureTransfers(testbed, transfers, options, stage.authorization)
+  }
+  // By themselves: a process that has served several at once keeps some of the memory that they took.
+  const single = await measure(1)
+  const several = streams === 1 ? [] : await measure(streams)
+  const reports = [...single, ...several]
+  return {
+    title:
+      `large bodies: ${gib} GiB a round, one body and ${streams} at once, ` +
+      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
+    tables: [
+      transfersTable('one body', single),
+      ...(streams === 1 ? [] : [transfersTable(`${streams} at once`, several)]),
+    ],
+    charts: [],
+    targets: reports.flatMap(targetsOf),
+    notes: NOTES,
+    errors: mergeErrors(reports.map(({ errors }) => errors)),
+    data: { subjects: reports },
+  }
+}
+
+/** In rounds, with the transport among them where it is one of the subjects. */
+async function measureTransfers(
+  testbed: Testbed,
+  transfers: readonly Transfer[],
+  { gib, rounds }: BodiesOptions,
+  authorization: string,
+): Promise<TransferReport[]> {
+  const headers = { authorization }
   const move = (transfer: Transfer, bytes: number) => {
     const load: BodiesLoad = { ...loadOn(transfer), headers, bytes }
     const program = SENDERS[transfer.name] ?? 'generators/bodies-process'
@@ -105,22 +136,11 @@ async function runBodies(testbed: Testbed, options: BodiesOptions): Promise<Find
       return { ...result, memory }
     },
   })
-  const speeds = new Map([...results].map(([name, all]) => [name, megabytesPerSecond(all)]))
-  const transportSpeed = speeds.get(TRANSPORT)
-  const reports = transfers.map((transfer) =>
+  const transport = results.get(TRANSPORT)
+  const transportSpeed = transport && megabytesPerSecond(transport)
+  return transfers.map((transfer) =>
     transferReport(transfer, results.get(transfer.name)!, transportSpeed),
   )
-  return {
-    title:
-      `large bodies: ${gib} GiB a round, one body and ${streams} at once, ` +
-      `${rounds} ${rounds === 1 ? 'round' : 'rounds'}`,
-    tables: [transfersTable(reports)],
-    charts: [],
-    targets: reports.flatMap(targetsOf),
-    notes: NOTES,
-    errors: mergeErrors(reports.map(({ errors }) => errors)),
-    data: { subjects: reports },
-  }
 }
 
 function targetsOf({ name, ratio, peakBytes: { gateway, runner } }: TransferReport): Target[] {
@@ -168,31 +188,31 @@ async function checkAnswer(transfer: Transfer, headers: Record<string, string>):
   throw new Error(`${name} answered ${response.status} and not ${CHECK_BYTES} bytes: ${text}`)
 }
 
-function transfersOf(subject: Subject, streams: number): Transfer[] {
+/** @param count bodies at once; of those that are sent no requests, it is one stream of messages */
+function transfersOf(subject: Subject, count: number): Transfer[] {
   const upload = { ...subject, client: 'client', direction: 'upload', path: '/digest' } as const
-  const name = (what: string, count: number) => (count === 1 ? what : `${what} × ${count}`)
-  const counts = streams === 1 ? [1] : [1, streams]
+  const name = (what: string) => (count === 1 ? what : `${what} × ${count}`)
   if (subject.name in SENDERS) return [{ ...upload, client: 'sender', streams: 1 }]
   if (subject.name !== 'callgate') {
-    return counts.map((count) => ({ ...upload, name: name(subject.name, count), streams: count }))
+    return [{ ...upload, name: name(subject.name), streams: count }]
   }
   // The runner of the other function is idle, and not part of the cost.
   const without = (runner: string) => subject.processes.filter((it) => it.name !== runner)
   const download = { ...upload, direction: 'download', path: '/download' } as const
-  return counts.flatMap((count): Transfer[] => [
+  return [
     {
       ...upload,
-      name: name('callgate upload', count),
+      name: name('callgate upload'),
       streams: count,
       processes: without('download runner'),
     },
     {
       ...download,
-      name: name('callgate download', count),
+      name: name('callgate download'),
       streams: count,
       processes: without('digest runner'),
     },
-  ])
+  ]
 }
 
 function loadOn({ name, origin, path, direction, streams, client }: Transfer) {
@@ -235,7 +255,7 @@ function megabytesPerSecond(rounds: readonly Round<MeasuredBodies>[]): number {
   return median(measured.map(({ load }) => (load.count * GIB) / 1e6 / load.seconds))
 }
 
-function transfersTable(reports: readonly TransferReport[]): Table {
+function transfersTable(title: string, reports: readonly TransferReport[]): Table {
   const mebibytes = (bytes: number | undefined) =>
     bytes === undefined ? '-' : (bytes / 1024 ** 2).toFixed(0)
   const columns = [
@@ -256,7 +276,7 @@ function transfersTable(reports: readonly TransferReport[]): Table {
     mebibytes(transfer.peakBytes.runner),
     transfer.cpu.map((it) => `${it.process} ${it.secondsPerGib.toFixed(2)}`).join(' + '),
   ])
-  return { columns, rows }
+  return { title, columns, rows }
 }
 
 const NOTES = [
