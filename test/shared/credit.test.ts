@@ -190,6 +190,30 @@ t.test('a few that were fast and are stuck leave room for the next', (t) => {
   t.end()
 })
 
+t.test('several that are fast share what one would have, in equal parts', (t) => {
+  const budget = new CreditBudget(64 * MIB)
+  const streams = Array.from({ length: 10 }, () => new Stream(budget))
+  for (let round = 0; round < 200; round++) for (const stream of streams) run(stream, 1, 1)
+  const lentBytes = budget.totalBytes - budget.freeBytes
+  t.ok(lentBytes <= 11 * MIB, `${lentBytes} bytes are lent, of 20 MiB that they would take`)
+  const held = streams.map((stream) => stream.heldBytes)
+  t.ok(Math.min(...held) >= 512 * KIB, `the least has ${Math.min(...held)} bytes`)
+  t.ok(Math.max(...held) <= 2 * Math.min(...held), `the largest has ${Math.max(...held)} bytes`)
+  t.end()
+})
+
+t.test('where others are stuck with all of that, the next is still fast', (t) => {
+  const budget = new CreditBudget(64 * MIB)
+  const streams = Array.from({ length: 16 }, () => new Stream(budget))
+  for (const stream of streams) {
+    run(stream, 20, 1)
+    stream.sendAll()
+  }
+  const last = streams.at(-1)!
+  t.ok(last.heldBytes >= 768 * KIB, `the last holds ${last.heldBytes} bytes`)
+  t.end()
+})
+
 t.test('a spent budget still lets every stream go on', (t) => {
   const budget = new CreditBudget(256 * KIB)
   const streams = Array.from({ length: 500 }, () => new Stream(budget))
