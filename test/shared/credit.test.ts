@@ -202,6 +202,18 @@ t.test('several that are fast share what one would have, in equal parts', (t) =>
   t.end()
 })
 
+t.test('what many small streams began with is not theirs to share', (t) => {
+  const budget = new CreditBudget(64 * MIB)
+  const small = Array.from({ length: 1000 }, () => new Stream(budget))
+  const stream = new Stream(budget)
+  run(stream, 20, 1)
+  t.equal(stream.heldBytes, LIMITS.maxBytes)
+  for (const each of [...small, stream]) each.window.close()
+  t.equal(budget.grownBytes, 0)
+  t.equal(budget.freeBytes, budget.totalBytes)
+  t.end()
+})
+
 t.test('where others are stuck with all of that, the next is still fast', (t) => {
   const budget = new CreditBudget(64 * MIB)
   const streams = Array.from({ length: 16 }, () => new Stream(budget))
@@ -282,6 +294,7 @@ for (let seed = 1; seed <= 20; seed++) {
     }
     for (const { window } of streams) window.close()
     t.equal(budget.freeBytes, budget.totalBytes, `all of it is back after ${opened} streams`)
+    t.equal(budget.grownBytes, 0)
     t.end()
   })
 }
