@@ -2,8 +2,8 @@
 // The `callgate` command: wiring only. Each subcommand is a file in commands/, which imports what it is made
 // of when it is run: `--help` need not wait for a gateway.
 
-import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { VERSION } from '../shared/version.js'
 import { callCommand } from './commands/call.js'
 import { deployCommand } from './commands/deploy.js'
 import { devCommand } from './commands/dev.js'
@@ -15,11 +15,9 @@ import { promoteCommand, trafficCommand } from './commands/traffic.js'
 import { undeployCommand } from './commands/undeploy.js'
 import { EXIT_USAGE, reportFailure } from './failure.js'
 
-const { version } = createRequire(import.meta.url)('callgate/package.json') as { version: string }
-
 const program = new Command('callgate')
   .description('Web requests become function calls on GPUs you own.')
-  .version(version)
+  .version(VERSION)
   // `--version` behind a command is that command's own.
   .enablePositionalOptions()
   .addHelpText(

@@ -10,6 +10,7 @@ import { CallError } from '../shared/errors.js'
 import { connectNats, type NatsBus } from '../shared/nats.js'
 import { Registry } from '../shared/registry.js'
 import { subjectsIn } from '../shared/subjects.js'
+import { VERSION } from '../shared/version.js'
 import { type Authenticator, createAuthenticator } from './auth/authenticator.js'
 import { Dispatcher } from './dispatch/dispatcher.js'
 import { fleetStatus } from './fleet-status.js'
@@ -17,6 +18,8 @@ import { serveAdmin } from './front/admin.js'
 import { servePublic } from './front/public-server.js'
 import { loadUws } from './front/uws.js'
 import { Functions } from './functions.js'
+import { CallMetrics } from './metrics/call-metrics.js'
+import { Metrics } from './metrics/metrics.js'
 
 export interface Gateway {
   /** `http://host:port` of the public port, with the port that was really taken. */
@@ -61,16 +64,25 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
 
     let isLeaving = false
     let isAcquainted = false
+    const whyNotReady = () => {
+      if (isLeaving) return 'draining'
+      if (!isAcquainted) return 'the runners are being asked who is there'
+      return bus.isConnected ? null : 'the connection to NATS is lost'
+    }
+    const fleet = () => fleetStatus(functions.deployments, dispatcher)
+    const calls = new CallMetrics()
+    const metrics = new Metrics(() => ({
+      version: VERSION,
+      isReady: whyNotReady() === null,
+      isConnected: bus.isConnected,
+      creditBytes: dispatcher.budget.totalBytes,
+      freeCreditBytes: dispatcher.budget.freeBytes,
+      fleet: fleet(),
+      calls,
+    }))
     const admin = await serveAdmin(
       uws,
-      {
-        whyNotReady: () => {
-          if (isLeaving) return 'draining'
-          if (!isAcquainted) return 'the runners are being asked who is there'
-          return bus.isConnected ? null : 'the connection to NATS is lost'
-        },
-        fleet: () => fleetStatus(functions.deployments, dispatcher),
-      },
+      { whyNotReady, fleet, metrics: () => metrics.answer(), log },
       config.adminHost,
       config.adminPort,
     )
@@ -79,8 +91,8 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
     const opensAfter = dispatcher.rollCall.then(() => {
       isAcquainted = true
     })
-    const front = { ...config, functions, authenticator, dispatcher, log, opensAfter }
-    const server = await servePublic(uws, front)
+    const sources = { functions, authenticator, dispatcher, calls, log, opensAfter }
+    const server = await servePublic(uws, { ...config, ...sources })
     closers.push(() => server.close())
 
     const url = `http://${hostOf(config.host)}:${server.port}`

@@ -1,10 +1,11 @@
-// What the documents name is there: settings, and the files and headings that links lead to.
+// What the documents name is there: settings, metrics, and the files and headings that links lead to.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { stateSettings } from '../cli/state-dir.js'
+import { METRICS } from '../gateway/metrics/definitions.js'
 import {
   gatewaySettings,
   logSettings,
@@ -35,6 +36,22 @@ t.test('every setting is in a table of README.md or OPERATIONS.md', async (t) =>
   t.same(
     [...IN_PRODUCTION].filter((name) => !rows.includes(`\`${name}\``)),
     [],
+  )
+})
+
+t.test('the metrics in OPERATIONS.md are those that there are', async (t) => {
+  const named: string[] = read('OPERATIONS.md').match(/\bcallgate_[a-z_]+/g) ?? []
+  const known = METRICS.map(({ name }) => name)
+  t.same(
+    known.filter((name) => !named.includes(name)),
+    [],
+    'all of them',
+  )
+  const base = (name: string) => name.replace(/_(bucket|sum|count)$/, '')
+  t.same(
+    named.filter((name) => !known.includes(base(name))),
+    [],
+    'and no other',
   )
 })
 

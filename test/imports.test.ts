@@ -44,6 +44,7 @@ const DOORS: Record<string, readonly string[]> = {
   'cli-progress': ['loadtest/progress.ts'],
   '@observablehq/plot': ['loadtest/report/draw-chart.ts'],
   linkedom: ['loadtest/report/draw-chart.ts'],
+  'prom-client': ['gateway/metrics/exposition.ts'],
   negotiator: ['runner/representation.ts'],
 }
 

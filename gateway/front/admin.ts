@@ -1,7 +1,8 @@
-// The admin port: health for orchestrators, the fleet for operators. No authentication, so it listens on
+// The admin port: health for orchestrators, the fleet and metrics for operators. No authentication, so it listens on
 // loopback unless told otherwise.
 
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
+import type { Logger } from 'pino'
 import { listen } from './listen.js'
 import type { Uws } from './uws.js'
 
@@ -10,12 +11,17 @@ export interface AdminSources {
   readonly whyNotReady: () => string | null
   /** The answer of /fleet. */
   readonly fleet: () => unknown
+  /** The answer of /metrics. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+  readonly log: Logger
 }
 
 export interface AdminServer {
   readonly port: number
   close(): void
 }
+
+const PATHS = ['/healthz', '/readyz', '/fleet', '/metrics']
 
 /** Listens; throws PortTaken. */
 export async function serveAdmin(
@@ -33,11 +39,26 @@ export async function serveAdmin(
     else sendJson(res, req, '503 Service Unavailable', { status: 'not ready', reason })
   })
   app.get('/fleet', (res, req) => sendJson(res, req, '200 OK', sources.fleet()))
-  app.any('/*', (res, req) =>
-    sendJson(res, req, '404 Not Found', { paths: ['/healthz', '/readyz', '/fleet'] }),
-  )
+  app.get('/metrics', (res) => void sendMetrics(res, sources))
+  app.any('/*', (res, req) => sendJson(res, req, '404 Not Found', { paths: PATHS }))
   const socket = await listen(uws, app, host, port, { flag: '--admin-port' })
   return { port: uws.us_socket_local_port(socket), close: () => void app.close() }
+}
+
+async function sendMetrics(res: HttpResponse, sources: AdminSources): Promise<void> {
+  let isAborted = false
+  res.onAborted(() => {
+    isAborted = true
+  })
+  const answer = await sources.metrics().catch((error) => {
+    sources.log.error({ err: error }, 'the metrics cannot be read')
+    return null
+  })
+  if (isAborted) return
+  res.cork(() => {
+    if (answer === null) res.writeStatus('500 Internal Server Error').end()
+    else res.writeHeader('content-type', answer.contentType).end(answer.text)
+  })
 }
 
 function sendJson(res: HttpResponse, req: HttpRequest, status: string, value: unknown): void {

@@ -1,27 +1,12 @@
-// The log's line for a finished call. It is put together by hand where the log is one JSON object a line:
-// pino looks at every field of every line anew, which was a tenth of a call's time.
+// The log's lines for calls that have ended. Where the log is one JSON object a line, those of HTTP calls are
+// put together by hand (`call-line.ts`): pino looks at every field of every line anew, which was a tenth of a
+// call's time.
 
 import type { Logger } from 'pino'
 import type { LineBuffer } from '../../shared/line-buffer.js'
 import { linesOf } from '../../shared/log.js'
-
-export interface CallRecord {
-  readonly callId: string
-  readonly method: string
-  /** Without the query: it may hold what a log must not. */
-  readonly path: string
-  readonly function: string | undefined
-  /** Of the token. */
-  readonly subject: string | undefined
-  /** 499 where the client has left. */
-  readonly status: number
-  /** Of the error, where it was one. */
-  readonly code: string | undefined
-  /** To a hundredth. */
-  readonly durationMs: number
-  readonly requestBytes: number
-  readonly responseBytes: number
-}
+import type { CallRecord, SocketRecord } from '../call-record.js'
+import { lineBytesAtMost, writeLine } from './call-line.js'
 
 export class CallLog {
   readonly #log: Logger
@@ -43,6 +28,10 @@ export class CallLog {
     }
   }
 
+  writeSocket(record: SocketRecord): void {
+    this.#log.info(record, 'call')
+  }
+
   /** Of the calls of one turn of the event loop, behind all of their answers. */
   #writeLines(): void {
     const records = this.#unwritten
@@ -54,138 +43,4 @@ export class CallLog {
       this.#lines.endLine(writeLine(target, this.#lines.used, record, timeMs))
     }
   }
-}
-
-// ---- the same line that pino makes of it ---------------------------------------------------------------
-
-const LEVEL_AND_TIME = Buffer.from('{"level":30,"time":')
-const CALL_ID = Buffer.from(',"callId":')
-const METHOD = Buffer.from(',"method":')
-const PATH = Buffer.from(',"path":')
-const FUNCTION = Buffer.from(',"function":')
-const SUBJECT = Buffer.from(',"subject":')
-const STATUS = Buffer.from(',"status":')
-const CODE = Buffer.from(',"code":')
-const DURATION_MS = Buffer.from(',"durationMs":')
-const REQUEST_BYTES = Buffer.from(',"requestBytes":')
-const RESPONSE_BYTES = Buffer.from(',"responseBytes":')
-const MESSAGE_AND_END = Buffer.from(',"msg":"call"}\n')
-
-/** Of all but the texts. */
-const FIXED_BYTES = 400
-/** A control character is an escape of six; any other one has at most three bytes in UTF-8. */
-const CHAR_BYTES = 6
-
-/** No fewer bytes than `writeLine` will write. */
-export function lineBytesAtMost(record: CallRecord): number {
-  const { callId, method, path } = record
-  const chars =
-    callId.length +
-    method.length +
-    path.length +
-    (record.function?.length ?? 0) +
-    (record.subject?.length ?? 0) +
-    (record.code?.length ?? 0)
-  return FIXED_BYTES + CHAR_BYTES * chars
-}
-
-/** Returns the position behind it. There must be room for `lineBytesAtMost`. */
-export function writeLine(
-  target: Buffer,
-  start: number,
-  record: CallRecord,
-  timeMs: number,
-): number {
-  let at = writeAscii(target, copy(target, start, LEVEL_AND_TIME), textOf(timeMs))
-  at = writeQuoted(target, copy(target, at, CALL_ID), record.callId)
-  at = writeQuoted(target, copy(target, at, METHOD), record.method)
-  at = writeQuoted(target, copy(target, at, PATH), record.path)
-  if (record.function !== undefined) {
-    at = writeQuoted(target, copy(target, at, FUNCTION), record.function)
-  }
-  if (record.subject !== undefined) {
-    at = writeQuoted(target, copy(target, at, SUBJECT), record.subject)
-  }
-  at = writeNumber(target, copy(target, at, STATUS), record.status)
-  if (record.code !== undefined) at = writeQuoted(target, copy(target, at, CODE), record.code)
-  at = copy(target, at, DURATION_MS)
-  at = writeHundredths(target, at, Math.round(record.durationMs * 100))
-  at = writeNumber(target, copy(target, at, REQUEST_BYTES), record.requestBytes)
-  at = writeNumber(target, copy(target, at, RESPONSE_BYTES), record.responseBytes)
-  return copy(target, at, MESSAGE_AND_END)
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const POINT = 0x2e
-const DIGIT_0 = 0x30
-const FIRST_PRINTABLE = 0x20
-const LAST_PRINTABLE = 0x7e
-/** Up to here numbers are written digit by digit. */
-const MAX_SMALL_NUMBER = 2 ** 31 - 1
-
-function copy(target: Buffer, at: number, bytes: Uint8Array): number {
-  target.set(bytes, at)
-  return at + bytes.length
-}
-
-function writeAscii(target: Buffer, at: number, text: string): number {
-  for (let index = 0; index < text.length; index++) target[at + index] = text.charCodeAt(index)
-  return at + text.length
-}
-
-/** As a string of JSON. */
-function writeQuoted(target: Buffer, start: number, text: string): number {
-  let at = start
-  target[at++] = QUOTE
-  for (let index = 0; index < text.length; index++) {
-    const char = text.charCodeAt(index)
-    if (char < FIRST_PRINTABLE || char > LAST_PRINTABLE || char === QUOTE || char === BACKSLASH) {
-      return start + target.write(JSON.stringify(text), start)
-    }
-    target[at++] = char
-  }
-  target[at] = QUOTE
-  return at + 1
-}
-
-/** A whole number, not below zero. */
-function writeNumber(target: Buffer, at: number, value: number): number {
-  if (value > MAX_SMALL_NUMBER) return writeAscii(target, at, String(value))
-  let digits = 1
-  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++
-  return writeDigits(target, at, value, digits)
-}
-
-function writeDigits(target: Buffer, start: number, value: number, digits: number): number {
-  let rest = value
-  for (let at = start + digits - 1; at >= start; at--) {
-    const tens = (rest / 10) | 0
-    target[at] = DIGIT_0 + rest - tens * 10
-    rest = tens
-  }
-  return start + digits
-}
-
-function writeHundredths(target: Buffer, start: number, hundredths: number): number {
-  const whole = Math.floor(hundredths / 100)
-  const rest = hundredths - whole * 100
-  const at = writeNumber(target, start, whole)
-  if (rest === 0) return at
-  target[at] = POINT
-  return rest % 10 === 0
-    ? writeDigits(target, at + 1, rest / 10, 1)
-    : writeDigits(target, at + 1, rest, 2)
-}
-
-let lastTimeMs = 0
-let lastTimeText = '0'
-
-/** Many calls end in one millisecond. */
-function textOf(timeMs: number): string {
-  if (timeMs !== lastTimeMs) {
-    lastTimeMs = timeMs
-    lastTimeText = String(timeMs)
-  }
-  return lastTimeText
 }

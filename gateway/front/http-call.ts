@@ -21,7 +21,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
 import type { CallHeads, Route } from './call-head.js'
-import type { CallLog } from './call-log.js'
+import type { CallRecords } from './call-records.js'
 import type { Clients, OpenCall } from './clients.js'
 import type { Departing, Departures } from './departures.js'
 import { EventStream } from './event-stream.js'
@@ -39,7 +39,7 @@ export interface HttpCallOptions {
   readonly dispatcher: Dispatcher
   readonly callHeads: CallHeads
   readonly sharedAnswers: SharedAnswers
-  readonly log: CallLog
+  readonly records: CallRecords
   readonly stalls: StallGuard
   readonly clients: Clients
   readonly departures: Departures
@@ -67,7 +67,7 @@ export class HttpCall
   readonly #dispatcher: Dispatcher
   readonly #callHeads: CallHeads
   readonly #sharedAnswers: SharedAnswers
-  readonly #log: CallLog
+  readonly #records: CallRecords
   readonly #stalls: StallGuard
   readonly #clients: Clients
   readonly #departures: Departures
@@ -78,6 +78,7 @@ export class HttpCall
   #route: Route | null = null
   #invocation: CallHandle | null = null
   #failureCode: string | undefined
+  #firstByteMs: number | undefined
   #events: EventStream | null = null
   /** The answer, out of a message from the runner that is still being read. */
   #unwrittenReply: Reply | null = null
@@ -96,7 +97,7 @@ export class HttpCall
     res: HttpResponse,
     head: RequestHead,
     callId: string,
-    { dispatcher, callHeads, sharedAnswers, log, stalls, clients, departures }: HttpCallOptions,
+    { dispatcher, callHeads, sharedAnswers, records, stalls, clients, departures }: HttpCallOptions,
   ) {
     this.#res = res
     this.#head = head
@@ -104,7 +105,7 @@ export class HttpCall
     this.#dispatcher = dispatcher
     this.#callHeads = callHeads
     this.#sharedAnswers = sharedAnswers
-    this.#log = log
+    this.#records = records
     this.#stalls = stalls
     this.#clients = clients
     this.#departures = departures
@@ -163,6 +164,7 @@ export class HttpCall
   }
 
   onHead(status: number, headers: FlatHeaders): void {
+    this.#firstByteMs = this.#elapsedMs
     this.#writer.begin(status, headers, this.#afterAnswer, this.#mustLinger)
     if (this.#writer.isDone) {
       // HEAD, or a status without a body: nobody wants what the function still has to say.
@@ -363,6 +365,11 @@ export class HttpCall
 
   // ---- the end ---------------------------------------------------------------------------------------
 
+  /** Since its head has come; to a hundredth. */
+  get #elapsedMs(): number {
+    return Math.round((performance.now() - this.#startedMs) * 100) / 100
+  }
+
   get #isOver(): boolean {
     return this.#state === 'over'
   }
@@ -384,7 +391,7 @@ export class HttpCall
     this.#stalls.delete(this)
     this.#clients.calls.delete(this.#place)
     this.#clients.onQuiet(this.#writer.mayBeUnread && this.#failureCode !== 'cancelled')
-    this.#log.write({
+    this.#records.add({
       callId: this.#callId,
       method: this.#head.method,
       path: this.#head.path,
@@ -392,7 +399,8 @@ export class HttpCall
       subject: this.#route?.principal?.subject ?? undefined,
       status: this.#failureCode === 'cancelled' ? 499 : this.#writer.status,
       code: this.#failureCode,
-      durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
+      durationMs: this.#elapsedMs,
+      firstByteMs: this.#firstByteMs,
       requestBytes: this.#bodyBytes,
       responseBytes: this.#writer.bodyBytes,
     })

@@ -6,10 +6,11 @@ import { CallError } from '../../shared/errors.js'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Functions } from '../functions.js'
+import type { CallMetrics } from '../metrics/call-metrics.js'
 import { Admission } from './admission.js'
 import { CallHeads, type StandingClaims } from './call-head.js'
 import { CallIds } from './call-ids.js'
-import { CallLog } from './call-log.js'
+import { CallRecords } from './call-records.js'
 import { Clients } from './clients.js'
 import { CorkAnchor } from './cork-anchor.js'
 import { Departures } from './departures.js'
@@ -39,6 +40,8 @@ export interface PublicServerOptions
   readonly functions: Functions
   readonly authenticator: Authenticator
   readonly dispatcher: Dispatcher
+  /** Adds up those that have ended. */
+  readonly calls: CallMetrics
   /** Whether a WebSocket ends with the token that opened it. */
   readonly socketExpiry: 'close' | 'ignore'
   /** Largest message of a WebSocket, whatever its function says. */
@@ -124,13 +127,13 @@ class Front {
     this.#options = options
     this.#anchor = anchor
     this.#admission = new Admission(options)
-    const { dispatcher, log } = options
+    const { dispatcher, log, calls } = options
     this.#callHeads = new CallHeads(options)
     this.#httpOptions = {
       dispatcher,
       callHeads: this.#callHeads,
       sharedAnswers: new SharedAnswers(options),
-      log: new CallLog(log),
+      records: new CallRecords(log, calls),
       stalls: this.#stalls,
       clients: this.clients,
       departures: new Departures(() => dispatcher.flush()),
@@ -155,7 +158,7 @@ class Front {
   onUpgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {
     const head = readHead(req)
     const handshake = readHandshake(head)
-    const { dispatcher, log, socketExpiry, maxMessageBytes } = this.#options
+    const { dispatcher, socketExpiry, maxMessageBytes } = this.#options
     if ('error' in handshake || this.clients.areLeaving) {
       const call = new HttpCall(res, head, this.#callIds.next(), this.#httpOptions)
       if ('error' in handshake) return call.refuse(handshake.error, handshake.how)
@@ -166,7 +169,7 @@ class Front {
     const call = new SocketCall(res, context, tokenHead, handshake, this.#callIds.next(), {
       dispatcher,
       callHeads: this.#callHeads,
-      log,
+      records: this.#httpOptions.records,
       closesOnExpiry: socketExpiry === 'close',
       maxMessageBytes,
       anchor: this.#anchor,

@@ -7,7 +7,6 @@
 // bound, and a client that goes on sending is closed with 1013.
 
 import type { HttpResponse, us_socket_context_t, WebSocket } from 'uWebSockets.js'
-import type { Logger } from 'pino'
 import { CallError, errorMeaning } from '../../shared/errors.js'
 import type { FlatHeaders } from '../../shared/frame.js'
 import type { Principal } from '../auth/authenticator.js'
@@ -17,6 +16,7 @@ import type { Invocation } from '../dispatch/invocation.js'
 import type { RouteTarget } from '../functions.js'
 import type { PendingCall, Refusal } from './admission.js'
 import type { CallHeads } from './call-head.js'
+import type { CallRecords } from './call-records.js'
 import type { Clients, OpenCall } from './clients.js'
 import type { CorkAnchor } from './cork-anchor.js'
 import type { Handshake } from './handshake.js'
@@ -47,7 +47,7 @@ export interface SocketData {
 export interface SocketCallOptions {
   readonly dispatcher: Dispatcher
   readonly callHeads: CallHeads
-  readonly log: Logger
+  readonly records: CallRecords
   /** Whether a connection ends with the token that opened it. */
   readonly closesOnExpiry: boolean
   /** Largest message, whatever the function says. */
@@ -154,6 +154,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
       res.upgrade({ call: this }, key, chosen, extensions, this.#context)
     })
     this.#options.clients.onConnections(-1)
+    this.#options.records.onSocketOpened(this.#target!.functionName)
   }
 
   onMessage(bytes: Uint8Array, isText: boolean, isLast: boolean): void {
@@ -300,22 +301,19 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
     this.#state = 'closed'
     this.#options.clients.sockets.delete(this)
     this.#options.clients.onQuiet()
-    this.#options.log.info(
-      {
-        callId: this.#callId,
-        method: 'WS',
-        path: this.#head.path,
-        function: this.#target?.functionName,
-        subject: this.#principal?.subject ?? undefined,
-        status,
-        code,
-        closeCode,
-        durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
-        receivedMessages: this.#receivedMessages,
-        sentMessages: this.#sentMessages,
-      },
-      'call',
-    )
+    this.#options.records.addSocket({
+      callId: this.#callId,
+      method: 'WS',
+      path: this.#head.path,
+      function: this.#target?.functionName,
+      subject: this.#principal?.subject ?? undefined,
+      status,
+      code,
+      closeCode,
+      durationMs: Math.round((performance.now() - this.#startedMs) * 100) / 100,
+      receivedMessages: this.#receivedMessages,
+      sentMessages: this.#sentMessages,
+    })
   }
 }
 

@@ -1,11 +1,8 @@
 import pino from 'pino'
 import t from 'tap'
-import {
-  CallLog,
-  type CallRecord,
-  lineBytesAtMost,
-  writeLine,
-} from '../../../gateway/front/call-log.js'
+import type { CallRecord } from '../../../gateway/call-record.js'
+import { lineBytesAtMost, writeLine } from '../../../gateway/front/call-line.js'
+import { CallLog } from '../../../gateway/front/call-log.js'
 
 const RECORD: CallRecord = {
   callId: '4M9QtFO27Ijt1xkc',
@@ -16,6 +13,7 @@ const RECORD: CallRecord = {
   status: 200,
   code: undefined,
   durationMs: 1.25,
+  firstByteMs: undefined,
   requestBytes: 25,
   responseBytes: 31,
 }
@@ -39,6 +37,8 @@ t.test('the line is the one that pino would have made of it', (t) => {
     RECORD,
     { ...RECORD, code: 'not_found', function: undefined, subject: undefined, status: 404 },
     { ...RECORD, durationMs: 0, requestBytes: 2 ** 40 },
+    { ...RECORD, durationMs: 12.3, firstByteMs: 0.07 },
+    { ...RECORD, firstByteMs: 0 },
     { ...RECORD, durationMs: 0.05, requestBytes: 2 ** 31 - 1, responseBytes: 2 ** 31 },
     { ...RECORD, durationMs: 86_400_000_000.5, requestBytes: 0, responseBytes: 10 },
     { ...RECORD, durationMs: 1234567.89, path: `/${'p'.repeat(20_000)}` },
