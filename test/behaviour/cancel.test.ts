@@ -245,7 +245,7 @@ t.test('a CANCEL in the message of its CALL: the function does not begin', async
     }),
   )
   const caller = await startScriptedCaller(t, system.nats.url)
-  caller.send(runnerId, plainCall(1), [FRAME.cancel, 1, 'cancelled'], plainCall(2))
+  await caller.send(runnerId, plainCall(1), [FRAME.cancel, 1, 'cancelled'], plainCall(2))
   const frames = [await caller.next(), await caller.next()]
   const ended = ([type, id]: Frame) => [type, id]
   t.same(

@@ -33,10 +33,11 @@ export class ScriptedCaller {
     })
   }
 
-  /** As one message. */
-  send(runnerId: string, ...frames: Frame[]): void {
+  /** As one message. Resolves when nats-server has it: what anybody sends from then on comes later. */
+  send(runnerId: string, ...frames: Frame[]): Promise<void> {
     const bytes = Buffer.concat(frames.map((frame) => Buffer.from(encodeFrame(frame))))
     this.#connection.publish(this.#subjects.toRunner(runnerId, this.id), bytes)
+    return this.#connection.flush()
   }
 
   /** The next frame that is no PING. */
