@@ -4,7 +4,7 @@ interface EndedCall {
   readonly callId: string
   /** Without the query: it may hold what a log must not. */
   readonly path: string
-  /** Undefined where the call was refused before it had one: no route, no valid token. */
+  /** Undefined where none was found. */
   readonly function: string | undefined
   /** Of the token. */
   readonly subject: string | undefined

@@ -15,6 +15,7 @@ import {
   httpUrl,
   listOf,
   oneOf,
+  origin,
   type Setting,
   setting,
   text,
@@ -80,6 +81,10 @@ export const gatewaySettings = {
   ),
   clockToleranceMs: setting(whole(0), 'leeway for `exp` and `nbf`', 5_000),
   tokenCacheSize: setting(count, 'verified tokens that are remembered', 10_000),
+  corsOrigins: setting(
+    listOf(origin),
+    'origins whose pages may call: https://app.example.com, https://*.example.com, or *',
+  ),
   // With less the engine refuses every request, or does not start at all.
   maxHeaderBytes: setting(whole(1024, 1024 * 1024), 'largest request head', 16_384),
   maxQueued: setting(whole(0), 'calls of one function that may wait for a slot', 1_000),

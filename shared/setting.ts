@@ -40,6 +40,13 @@ export const httpUrl: Kind<string> = {
   placeholder: 'value',
 }
 
+/** As browsers send it; `*` for all, or in front of a domain for its subdomains. */
+export const origin: Kind<string> = {
+  schema: v.pipe(v.string(), v.check(isOrigin)),
+  expected: 'an origin as https://app.example.com or https://*.example.com, or *',
+  placeholder: 'value',
+}
+
 /** One word of letters, digits, - and _. */
 export function word(form: RegExp): Kind<string> {
   return {
@@ -104,6 +111,15 @@ export function listOf<T extends string>(item: Kind<T>): Kind<T[]> {
     expected: `a list separated by commas, each ${item.expected}`,
     placeholder: 'value',
   }
+}
+
+function isOrigin(text: string): boolean {
+  if (text === '*') return true
+  const name = text.replace('://*.', '://')
+  if (name.includes('*') || !URL.canParse(name)) return false
+  // A browser leaves out the port where it is the scheme's own, and writes the host in lower case.
+  const { protocol, host } = new URL(name)
+  return host !== '' && name === `${protocol}//${host}`
 }
 
 function isHttpWithoutUser(text: string): boolean {

@@ -27,6 +27,8 @@ export interface Refusal {
   readonly headers?: readonly string[]
   /** Default: it stays, unless the gateway is leaving. */
   readonly connection?: Exclude<AfterAnswer, 'keep'>
+  /** Where the route is found: what the caller may not use, or not so. */
+  readonly target?: RouteTarget
 }
 
 export interface AdmissionOptions {
@@ -102,7 +104,7 @@ export class Admission {
     params: Readonly<Record<string, string>>,
   ): void {
     if (head.hasTwoAuthorizations) {
-      return call.refuse(new CallError('bad_request', 'Send one Authorization.'))
+      return call.refuse(new CallError('bad_request', 'Send one Authorization.'), { target })
     }
     if (target.isPublic) {
       // Nobody has verified it: it is the function's own to judge.
@@ -114,7 +116,7 @@ export class Admission {
     if (known !== undefined) return this.#admit(call, target, params, known)
     authenticator.verify(head.authorization).then(
       (principal) => this.#admit(call, target, params, principal),
-      (error) => this.#refuseToken(call, error),
+      (error) => this.#refuseToken(call, target, error),
     )
   }
 
@@ -129,20 +131,21 @@ export class Admission {
       const challenge = challengeOf('insufficient_scope', target.scopes)
       return call.refuse(new CallError('forbidden', `The token lacks the scope ${scope}.`), {
         headers: ['www-authenticate', challenge],
+        target,
       })
     }
     call.start(target, params, principal)
   }
 
-  #refuseToken(call: PendingCall, error: unknown): void {
+  #refuseToken(call: PendingCall, target: RouteTarget, error: unknown): void {
     if (!(error instanceof AuthFailure)) {
       this.#options.log.error({ err: error }, 'verifying a token failed')
-      return call.refuse(new CallError('internal', 'The token could not be verified.'))
+      return call.refuse(new CallError('internal', 'The token could not be verified.'), { target })
     }
     if (error.reason === 'keys_unavailable') {
       // `auth/kept-keys.ts` has logged it: once, not with every call.
       const retry = { retryAfterSeconds: KEYS_RETRY_AFTER_SECONDS }
-      return call.refuse(new CallError('unavailable', error.message, retry))
+      return call.refuse(new CallError('unavailable', error.message, retry), { target })
     }
     const challenge =
       error.reason === 'missing'
@@ -150,6 +153,7 @@ export class Admission {
         : challengeOf('invalid_token', [], error.message)
     call.refuse(new CallError('unauthenticated', error.message), {
       headers: ['www-authenticate', challenge],
+      target,
     })
   }
 }

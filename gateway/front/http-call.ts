@@ -2,7 +2,7 @@
 // Owns the body until the invocation starts, and tells the invocation when the client leaves.
 //
 //   deciding ──start──▶ collecting ──▶ dispatched ──▶ over
-//      └────────────────────┴── refuse ──▶ refusing ──▶ over
+//      └────────────────────┴── refuse ──▶ answering ──▶ over
 //
 // A body that is small or of unknown length is collected first, as far as it is there in this turn of the
 // event loop or fits the initial credit: it then travels inside its CALL, and a client that sends a small
@@ -23,6 +23,7 @@ import type { PendingCall, Refusal } from './admission.js'
 import type { CallHeads, Route } from './call-head.js'
 import type { CallRecords } from './call-records.js'
 import type { Clients, OpenCall } from './clients.js'
+import type { Cors } from './cors.js'
 import type { Departing, Departures } from './departures.js'
 import { EventStream } from './event-stream.js'
 import type { CallHandle } from './idempotency/call-handle.js'
@@ -33,7 +34,7 @@ import type { RequestHead } from './request-head.js'
 import { type AfterAnswer, ResponseWriter, type WriterListener } from './response-writer.js'
 import type { Stallable, StallGuard } from './stall-guard.js'
 
-type CallState = 'deciding' | 'collecting' | 'refusing' | 'dispatched' | 'over'
+type CallState = 'deciding' | 'collecting' | 'answering' | 'dispatched' | 'over'
 
 export interface HttpCallOptions {
   readonly dispatcher: Dispatcher
@@ -43,6 +44,8 @@ export interface HttpCallOptions {
   readonly stalls: StallGuard
   readonly clients: Clients
   readonly departures: Departures
+  /** Null: functions answer pages of other origins themselves. */
+  readonly cors: Cors | null
 }
 
 /** A whole answer. */
@@ -76,6 +79,8 @@ export class HttpCall
   readonly #startedMs = performance.now()
   #state: CallState = 'deciding'
   #route: Route | null = null
+  /** Of a call that was not let in. */
+  #refusedTarget: RouteTarget | undefined
   #invocation: CallHandle | null = null
   #failureCode: string | undefined
   #firstByteMs: number | undefined
@@ -93,12 +98,9 @@ export class HttpCall
   #isPaused = false
 
   /** `res` is watched from here on: for the client's leaving, and for its body. */
-  constructor(
-    res: HttpResponse,
-    head: RequestHead,
-    callId: string,
-    { dispatcher, callHeads, sharedAnswers, records, stalls, clients, departures }: HttpCallOptions,
-  ) {
+  constructor(res: HttpResponse, head: RequestHead, callId: string, options: HttpCallOptions) {
+    const { dispatcher, callHeads, sharedAnswers, records, stalls, clients, departures, cors } =
+      options
     this.#res = res
     this.#head = head
     this.#callId = callId
@@ -110,7 +112,8 @@ export class HttpCall
     this.#clients = clients
     this.#departures = departures
     this.#place = clients.calls.add(this)
-    this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this)
+    const corsFields = cors === null ? null : cors.fieldsFor(head)
+    this.#writer = new ResponseWriter(res, callId, head.method === 'HEAD', this, corsFields)
     this.#isBodyWhole = head.framing === null
     res.onAborted(() => this.#onClientGone())
     if (this.#isBodyWhole) return
@@ -138,10 +141,18 @@ export class HttpCall
     else if (this.#isBodyWhole || declaredBytes === null) this.#departures.add(this)
   }
 
+  /** Answers without a body, and without calling. */
+  acknowledge(): void {
+    if (this.#state !== 'deciding') return
+    this.#state = 'answering'
+    this.#answer(204, [], NOTHING, this.#afterAnswer)
+  }
+
   /** Answers with an error instead of calling. */
   refuse(error: CallError, how: Refusal = {}): void {
     if (this.#state !== 'deciding' && this.#state !== 'collecting') return
-    this.#state = 'refusing'
+    this.#state = 'answering'
+    this.#refusedTarget = how.target
     // Not while the engine parses: it would go on to what it takes for the next request. With an answer
     // pending it closes the connection instead.
     if (how.connection === 'cut') setImmediate(() => this.#answerRefusal(error, how))
@@ -149,7 +160,7 @@ export class HttpCall
   }
 
   #answerRefusal(error: CallError, how: Refusal): void {
-    if (this.#state !== 'refusing') return
+    if (this.#state !== 'answering') return
     this.#resume()
     const problem = problemOf(error, this.#callId, how.headers)
     this.#failureCode = error.code
@@ -288,7 +299,7 @@ export class HttpCall
     this.#isBodyWhole = isLast
     if (this.#state === 'over') return
     if (this.#lingeringEnd !== null) return this.#lingeringEnd.onData(isLast)
-    if (this.#state === 'refusing') return
+    if (this.#state === 'answering') return
     const maxBodyBytes = this.#route?.target.maxBodyBytes ?? null
     if (maxBodyBytes !== null && this.#bodyBytes > maxBodyBytes)
       return this.#refuseTooLarge(maxBodyBytes)
@@ -395,7 +406,7 @@ export class HttpCall
       callId: this.#callId,
       method: this.#head.method,
       path: this.#head.path,
-      function: this.#route?.target.functionName,
+      function: (this.#route?.target ?? this.#refusedTarget)?.functionName,
       subject: this.#route?.principal?.subject ?? undefined,
       status: this.#failureCode === 'cancelled' ? 499 : this.#writer.status,
       code: this.#failureCode,

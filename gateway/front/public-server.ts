@@ -13,6 +13,7 @@ import { CallIds } from './call-ids.js'
 import { CallRecords } from './call-records.js'
 import { Clients } from './clients.js'
 import { CorkAnchor } from './cork-anchor.js'
+import { Cors } from './cors.js'
 import { Departures } from './departures.js'
 import { readHandshake, withTokenFromProtocol } from './handshake.js'
 import { HttpCall, type HttpCallOptions } from './http-call.js'
@@ -46,6 +47,8 @@ export interface PublicServerOptions
   readonly socketExpiry: 'close' | 'ignore'
   /** Largest message of a WebSocket, whatever its function says. */
   readonly maxMessageBytes: number
+  /** Origins whose pages may call, as `Cors` takes them; undefined: functions say so themselves. */
+  readonly corsOrigins: readonly string[] | undefined
   /** Listens from then on; what takes a while is made ready before. */
   readonly opensAfter: Promise<void>
 }
@@ -121,13 +124,15 @@ class Front {
   readonly #callHeads: CallHeads
   readonly #httpOptions: HttpCallOptions
   readonly #callIds = new CallIds()
+  readonly #cors: Cors | null
   readonly clients = new Clients()
 
   constructor(options: PublicServerOptions, anchor: CorkAnchor) {
     this.#options = options
     this.#anchor = anchor
     this.#admission = new Admission(options)
-    const { dispatcher, log, calls } = options
+    const { dispatcher, log, calls, corsOrigins } = options
+    this.#cors = corsOrigins === undefined ? null : new Cors(corsOrigins)
     this.#callHeads = new CallHeads(options)
     this.#httpOptions = {
       dispatcher,
@@ -137,6 +142,7 @@ class Front {
       stalls: this.#stalls,
       clients: this.clients,
       departures: new Departures(() => dispatcher.flush()),
+      cors: this.#cors,
     }
   }
 
@@ -152,7 +158,10 @@ class Front {
       const error = new CallError('method_not_allowed', `${head.method} is not served here.`)
       return call.refuse(error, { headers: ['allow', SERVED_METHODS] })
     }
-    this.#admission.decide(call, head.method, head)
+    const mayCall = this.#cors === null ? null : this.#cors.answer(head)
+    if (mayCall === null) return this.#admission.decide(call, head.method, head)
+    if (mayCall === 'yes') call.acknowledge()
+    else call.refuse(mayCall)
   }
 
   onUpgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t): void {

@@ -22,6 +22,8 @@ const STATUS_LINES = new Map(
 )
 
 const NOTHING = new Uint8Array(0)
+/** Names of the CORS protocol's fields of answers. */
+const CORS_PREFIX = 'access-control-'
 /** Clients read so much at once, mostly. */
 const UNREAD_BYTES = 64 * 1024
 
@@ -45,6 +47,8 @@ export class ResponseWriter {
   readonly #res: HttpResponse
   readonly #callId: string
   readonly #isHead: boolean
+  /** What the gateway says of who may read the answer, instead of the function. */
+  readonly #corsFields: FlatHeaders | null
   readonly #listener: WriterListener
   #state: WriterState = 'idle'
   #status = 0
@@ -60,10 +64,18 @@ export class ResponseWriter {
   /** Of a body of unknown length. */
   #chunks: ChunkedBody | null = null
 
-  constructor(res: HttpResponse, callId: string, isHead: boolean, listener: WriterListener) {
+  /** @param corsFields null: that is left to the function */
+  constructor(
+    res: HttpResponse,
+    callId: string,
+    isHead: boolean,
+    listener: WriterListener,
+    corsFields: FlatHeaders | null = null,
+  ) {
     this.#res = res
     this.#callId = callId
     this.#isHead = isHead
+    this.#corsFields = corsFields
     this.#listener = listener
   }
 
@@ -214,11 +226,20 @@ export class ResponseWriter {
     this.#status = status
     const res = this.#res
     if (status !== 200) res.writeStatus(STATUS_LINES.get(status) ?? `${status} Unknown`)
+    const corsFields = this.#corsFields
     for (let index = 0; index < headers.length; index += 2) {
       const name = headers[index]!
-      if (!isOurs(name)) res.writeHeader(name, fieldValue(headers[index + 1]!))
+      if (isOurs(name) || (corsFields !== null && name.startsWith(CORS_PREFIX))) continue
+      res.writeHeader(name, fieldValue(headers[index + 1]!))
     }
+    if (corsFields !== null) this.#writeFields(corsFields)
     res.writeHeader('x-call-id', this.#callId)
+  }
+
+  #writeFields(fields: FlatHeaders): void {
+    for (let index = 0; index < fields.length; index += 2) {
+      this.#res.writeHeader(fields[index]!, fields[index + 1]!)
+    }
   }
 
   #endWithoutBody(reportedBytes: number | undefined, connection: AfterAnswer): void {

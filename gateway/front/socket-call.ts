@@ -125,6 +125,7 @@ export class SocketCall implements PendingCall, AnswerHandler, SocketHandler, Op
 
   refuse(error: CallError, how: Refusal = {}): void {
     if (this.#state === 'closed') return
+    this.#target ??= how.target ?? null
     const problem = problemOf(error, this.#callId, how.headers)
     const connection = how.connection ?? (this.#options.clients.areLeaving ? 'cut' : 'keep')
     this.#writer.whole(problem.status, problem.headers, problem.body, connection)

@@ -9,7 +9,7 @@ const DURATION_BOUNDS_MS = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
 ]
 
-/** Of calls that were refused before they had one: no route, no valid token. */
+/** Of requests for which none was found. */
 const NO_FUNCTION = ''
 
 export class FunctionMetrics {

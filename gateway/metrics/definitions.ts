@@ -145,7 +145,7 @@ export const METRICS: readonly MetricDefinition[] = [
   {
     name: 'callgate_http_responses_total',
     type: 'counter',
-    help: 'Answers by status and, of an error of the list, its code; those refused on the way have no function.',
+    help: 'Answers by status and, of an error of the list, its code; without a function: none was found.',
     read: ofCalls(({ responses }) => counted(responses)),
   },
   {

@@ -1,6 +1,9 @@
 // A real browser and the examples' page: what works with a client library works where its users are, too.
 
-import t from 'tap'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
 import { ChromiumPage, findChromium } from '../support/chromium.js'
 import { System } from '../support/system.js'
 
@@ -92,3 +95,57 @@ t.test('the page of the examples, in Chromium', { skip }, async (t) => {
     t.ok(await page.evaluate(`document.querySelector('#chat-status').matches('.fault')`))
   })
 })
+
+t.test('a page of another origin, in Chromium', { skip }, async (t) => {
+  const origin = await servePage(t)
+  const system = await System.start(t, { gateway: { corsOrigins: [origin] } })
+  await system.serveExamples('echo', 'tokens')
+  const call = `
+    (path, init) => fetch('${system.url}' + path, init).then(
+      async (response) => ({
+        status: response.status,
+        callId: response.headers.get('x-call-id'),
+        text: await response.text(),
+      }),
+      (error) => ({ error: error.name }),
+    )
+  `
+  const withToken = `
+    headers: {
+      authorization: 'Bearer ${await system.token()}',
+      'content-type': 'application/json',
+      'x-own': 'yes',
+    }
+  `
+  const echo = `(${call})('/echo', { method: 'POST', body: '{"a":1}', ${withToken} })`
+
+  t.test('calls and reads answers, where it is listed', async (t) => {
+    const page = await ChromiumPage.open(t, chromium!, origin)
+    t.match(await page.evaluate(echo), { status: 200, callId: String, text: '{"a":1}' })
+    const stream = `{ method: 'POST', body: '{"count":3,"intervalMs":1}', ${withToken} }`
+    const tokens = await page.evaluate(`(${call})('/tokens', ${stream})`)
+    t.match(tokens, { status: 200, text: /^data: / })
+    t.same(page.faults, [])
+    const error = await page.evaluate(`(${call})('/nowhere', { method: 'DELETE' })`)
+    t.match(error, { status: 404, text: /No function has a route/ }, 'why it was refused')
+  })
+
+  t.test('cannot, where it is not', async (t) => {
+    const page = await ChromiumPage.open(t, chromium!, origin.replace('127.0.0.1', 'localhost'))
+    t.same(await page.evaluate(echo), { error: 'TypeError' })
+    t.match(page.faults.join(), /CORS policy/)
+    t.match(await page.evaluate(`(${call})('/nowhere')`), { error: 'TypeError' })
+  })
+})
+
+/** An empty page; its origin. */
+async function servePage(t: Test): Promise<string> {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/html')
+    response.end('<!doctype html><link rel="icon" href="data:,">')
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}

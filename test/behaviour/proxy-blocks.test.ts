@@ -72,61 +72,12 @@ await system.serve(
 )
 
 t.test('nginx', { skip: !isInstalled('nginx') && 'no nginx is installed' }, async (t) => {
-  const [main, cors] = blocksOf('nginx') as [string, string]
+  const [block] = blocksOf('nginx') as [string]
   const port = await freePort()
-  await startNginxWith(t, await withAddresses(main, port), port)
+  await startNginxWith(t, await withAddresses(block, port), port)
   const url = `http://127.0.0.1:${port}`
   await passesEverything(t, url)
   t.equal(await statusOfLargeHead(url, LARGE_HEAD), 200)
-
-  t.test('CORS', async (t) => {
-    const port = await freePort()
-    const blocks = await withAddresses(withCors(main, cors), port)
-    await startNginxWith(t, blocks, port)
-    const ask = async (origin: string, path: string, init: RequestInit = {}) => {
-      const headers = { origin, ...(init.headers as object) }
-      const response = await fetch(`http://127.0.0.1:${port}${path}`, { ...init, headers })
-      await response.arrayBuffer()
-      return { status: response.status, headers: Object.fromEntries(response.headers) }
-    }
-    const app = 'https://app.example.com'
-    const preflight = {
-      method: 'OPTIONS',
-      headers: { 'access-control-request-method': 'POST' },
-    }
-    const allowed = await ask(app, '/look', preflight)
-    t.match(allowed, {
-      status: 204,
-      headers: {
-        'access-control-allow-origin': app,
-        'access-control-allow-methods': /POST/,
-        'access-control-allow-headers': /authorization/,
-        vary: 'Origin',
-      },
-    })
-    t.equal(allowed.headers['x-call-id'], undefined, 'the gateway was not asked')
-    const foreign = await ask('https://app.example.com.evil.example', '/look', preflight)
-    t.equal(foreign.headers['access-control-allow-origin'], undefined)
-
-    for (const [path, status] of [
-      ['/look', 200],
-      ['/nowhere', 404],
-    ] as const) {
-      const answer = await ask(app, path)
-      t.match(answer, {
-        status,
-        headers: {
-          'access-control-allow-origin': app,
-          'access-control-expose-headers': /x-call-id, retry-after/,
-          vary: 'Origin',
-        },
-      })
-      const other = await ask('https://evil.example', path)
-      t.equal(other.headers['access-control-allow-origin'], undefined)
-    }
-    const options = await ask(app, '/look', { method: 'OPTIONS' })
-    t.equal(options.status, 405, 'OPTIONS that asks for no method is a call')
-  })
 })
 
 t.test('HAProxy', { skip: !isInstalled('haproxy') && 'no HAProxy is installed' }, async (t) => {
@@ -207,11 +158,4 @@ async function withAddresses(block: string, port: number): Promise<string> {
     .replace('check port 8081', `check port ${admin.port}`)
     .replace('10.0.0.1:8080', `127.0.0.1:${system.port}`)
     .replace('10.0.0.2:8080', `127.0.0.1:${await freePort()}`)
-}
-
-/** Its maps in front, and what it has for the location in the location that is there. */
-function withCors(main: string, cors: string): string {
-  const [maps = '', rest = ''] = cors.split(/server \{\n {4}location \/ \{\n/)
-  const directives = rest.replace(/\n {4}\}\n\}\n$/, '')
-  return maps + main.replace('location / {\n', `location / {\n${directives}\n`)
 }

@@ -89,6 +89,17 @@ const REFUSED: Record<string, string[]> = {
     'ftp://id.example',
     'http://ann@id.example',
   ],
+  CALLGATE_CORS_ORIGINS: [
+    'null',
+    'app.example.com',
+    'https://app.example.com/',
+    'https://App.example.com',
+    'https://app.example.com:443',
+    'https://*',
+    'https://app.*.com',
+    'https://*app.example.com',
+    'https://app.example.com,*.example.com',
+  ],
   CALLGATE_ALGORITHMS: ['HS512', 'ES256,none', ','],
   // An empty list would switch the check of `aud` off.
   CALLGATE_AUDIENCE: [',', ' , '],
@@ -104,6 +115,22 @@ for (const [variable, values] of Object.entries(REFUSED)) {
     })
   }
 }
+
+t.test('origins of pages are taken as browsers write them', (t) => {
+  const origins = [
+    'https://app.example.com',
+    'http://localhost:5173',
+    'http://[::1]:3000',
+    'https://*.example.com',
+    'https://*.example.com:8443',
+    'capacitor://localhost',
+    '*',
+  ]
+  const { corsOrigins } = readConfig(ALL, {}, { CALLGATE_CORS_ORIGINS: origins.join(', ') })
+  t.same(corsOrigins, origins)
+  t.equal(readConfig(ALL, {}, {}).corsOrigins, undefined)
+  t.end()
+})
 
 // It was taken, and the first token then had the log repeat it with every attempt to get the keys.
 t.test('a secret in the address of the keys is refused and not repeated', (t) => {
