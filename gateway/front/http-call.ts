@@ -2,7 +2,8 @@
 // Owns the body until the invocation starts, and tells the invocation when the client leaves.
 //
 //   deciding ──start──▶ collecting ──▶ dispatched ──▶ over
-//      └────────────────────┴── refuse ──▶ answering ──▶ over
+//      ├────────────────────┴── refuse ──▶ answering ──▶ over
+//      └── acknowledge ───────────────────────┘
 //
 // A body that is small or of unknown length is collected first, as far as it is there in this turn of the
 // event loop or fits the initial credit: it then travels inside its CALL, and a client that sends a small
